@@ -1,0 +1,12 @@
+"""What this stack is, and what stands in it: see ARCHITECTURE.md."""
+
+import sys
+
+from components.program import run
+from components.spec.problems import ConfigError
+
+try:
+    run()
+except ConfigError as refused:
+    print(refused, file=sys.stderr)
+    sys.exit(1)

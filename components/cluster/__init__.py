@@ -1,0 +1,1 @@
+"""What machines share: etcd, ZooKeeper, Mesos and Marathon."""

@@ -1,0 +1,147 @@
+"""Mesos: a master on each quorum site's front-end, an agent on every machine."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..iaas.machine import Machine
+from ..spec import addresses
+from ..spec.model import Federation, MachineSize
+from .container import FILES, ContainerSpec
+
+MASTER_FILES = f"{FILES}/mesos-master"
+AGENT_FILES = f"{FILES}/mesos-agent"
+
+# Principals: who may do what in the ACLs below.
+AGENT, MARATHON, OPERATOR = "agent", "marathon", "operator"
+
+
+def credentials(secrets: dict[str, str]) -> str:
+    """Mesos' credentials file: principal and secret."""
+    return json.dumps({"credentials": [{"principal": p, "secret": s} for p, s in sorted(secrets.items())]}, indent=1)
+
+
+def credential(principal: str, secret: str) -> str:
+    """One client's credential file."""
+    return json.dumps({"principal": principal, "secret": secret})
+
+
+def acls() -> dict[str, Any]:
+    """What is not allowed here is refused: `permissive` is off."""
+    someone = {"values": [MARATHON]}
+    operator = {"values": [OPERATOR]}
+    agent = {"values": [AGENT]}
+    anyone = {"type": "ANY"}
+    nobody = {"type": "NONE"}
+    return {
+        "permissive": False,
+        "register_agents": [{"principals": agent, "agents": anyone}],
+        "register_frameworks": [{"principals": someone, "roles": {"values": ["*", "marathon"]}}],
+        "run_tasks": [{"principals": someone, "users": {"values": ["root"]}}],
+        "teardown_frameworks": [{"principals": operator, "framework_principals": anyone}],
+        "get_endpoints": [
+            {
+                "principals": {"values": [OPERATOR, MARATHON, AGENT]},
+                "paths": {"values": ["/metrics/snapshot", "/monitor/statistics", "/containers", "/files/debug"]},
+            },
+            {"principals": anyone, "paths": nobody},
+        ],
+        **{
+            f"view_{what}": [{"principals": {"values": [OPERATOR, MARATHON]}, key: anyone}]
+            for what, key in (
+                ("frameworks", "users"),
+                ("tasks", "users"),
+                ("executors", "users"),
+                ("containers", "users"),
+                ("flags", "flags"),
+                ("roles", "roles"),
+            )
+        },
+        "update_maintenance_schedules": [{"principals": operator, "machines": anyone}],
+        "get_maintenance_schedules": [{"principals": operator, "machines": anyone}],
+        "get_maintenance_statuses": [{"principals": operator, "machines": anyone}],
+        "start_maintenances": [{"principals": operator, "machines": anyone}],
+        "stop_maintenances": [{"principals": operator, "machines": anyone}],
+    }
+
+
+def zookeeper_url(federation: Federation, path: str, secret: str) -> str:
+    """zk://USER:SECRET@HOSTS/PATH, where the user is called as the path."""
+    return f"zk://{path}:{secret}@{addresses.zookeeper_hosts(federation)}/{path}"
+
+
+def _tls(files: str) -> dict[str, str]:
+    return {
+        "LIBPROCESS_SSL_ENABLED": "true",
+        "LIBPROCESS_SSL_SUPPORT_DOWNGRADE": "false",
+        "LIBPROCESS_SSL_CERT_FILE": f"{files}/server.crt",
+        "LIBPROCESS_SSL_KEY_FILE": f"{files}/server.key",
+        "LIBPROCESS_SSL_CA_FILE": f"{files}/ca.crt",
+    }
+
+
+def master_container(federation: Federation, machine: Machine, image: str) -> ContainerSpec:
+    """One master."""
+    members = addresses.quorum_addresses(federation)
+    return ContainerSpec(
+        name="mesos-master",
+        image=image,
+        command=("mesos-master",),
+        env={
+            "MESOS_ZK": f"file://{MASTER_FILES}/zk",
+            "MESOS_QUORUM": str(addresses.majority(len(members))),
+            "MESOS_IP": machine.address,
+            "MESOS_HOSTNAME": machine.address,
+            "MESOS_PORT": str(addresses.MESOS_MASTER),
+            "MESOS_CLUSTER": federation.name,
+            "MESOS_WORK_DIR": "/var/lib/mesos",
+            "MESOS_CREDENTIALS": f"{MASTER_FILES}/credentials",
+            "MESOS_ACLS": f"{MASTER_FILES}/acls",
+            "MESOS_AUTHENTICATE_AGENTS": "true",
+            "MESOS_AUTHENTICATE_FRAMEWORKS": "true",
+            "MESOS_AUTHENTICATE_HTTP_FRAMEWORKS": "true",
+            "MESOS_HTTP_FRAMEWORK_AUTHENTICATORS": "basic",
+            "MESOS_AUTHENTICATE_HTTP_READONLY": "true",
+            "MESOS_AUTHENTICATE_HTTP_READWRITE": "true",
+            # An agent is given up after 5 x 10 s without an answer: then its tasks are started elsewhere.
+            "MESOS_AGENT_PING_TIMEOUT": "10secs",
+            "MESOS_MAX_AGENT_PING_TIMEOUTS": "5",
+            "MESOS_AGENT_REREGISTER_TIMEOUT": "10mins",
+            "MESOS_OFFER_TIMEOUT": "30secs",
+            "MESOS_ZK_SESSION_TIMEOUT": "10secs",
+            **_tls(MASTER_FILES),
+        },
+        mounts=("mesos-master:/var/lib/mesos",),
+        memory=384,
+    )
+
+
+def agent_container(federation: Federation, machine: Machine, size: MachineSize, image: str) -> ContainerSpec:
+    """One agent. Its tasks are containers beside it, so that it can be made anew while they run."""
+    work = "/var/lib/mesos"
+    return ContainerSpec(
+        name="mesos-agent",
+        image=image,
+        command=("mesos-agent",),
+        env={
+            "MESOS_MASTER": f"file://{AGENT_FILES}/zk",
+            "MESOS_IP": machine.address,
+            "MESOS_HOSTNAME": machine.address,
+            "MESOS_PORT": str(addresses.MESOS_AGENT),
+            "MESOS_WORK_DIR": work,
+            "MESOS_RUNTIME_DIR": "/run/mesos",
+            "MESOS_ATTRIBUTES": f"site:{machine.site};node:{machine.name}",
+            "MESOS_RESOURCES": f"cpus:{size.cpus:g};mem:{size.memory};disk:{size.disk};ports:[31000-31999]",
+            "MESOS_CONTAINERIZERS": "docker",
+            "MESOS_DOCKER_MESOS_IMAGE": image,
+            "MESOS_CREDENTIAL": f"{AGENT_FILES}/credential",
+            "MESOS_HTTP_CREDENTIALS": f"{AGENT_FILES}/http-credentials",
+            "MESOS_AUTHENTICATE_HTTP_READONLY": "true",
+            "MESOS_AUTHENTICATE_HTTP_READWRITE": "true",
+            **_tls(AGENT_FILES),
+        },
+        mounts=(f"{work}:{work}", "/run/mesos:/run/mesos", "/run/docker.sock:/run/docker.sock", "/sys/fs/cgroup:/sys/fs/cgroup"),
+        options=("--pid", "host"),
+        memory=384,
+    )

@@ -1,0 +1,1 @@
+"""What joins machines: the VPN between sites and Calico between containers."""

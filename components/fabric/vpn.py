@@ -1,0 +1,102 @@
+"""The VPN: one WireGuard interface on a site's front-end for each other site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_command import remote
+
+from ..cluster.container import ContainerSpec
+from ..cluster.service import Service, ServiceArgs
+from ..iaas.machine import Machine
+from ..spec import addresses
+from ..spec.model import Federation
+
+PEERS = "/etc/aerie/vpn-peers"  # on the front-end: one file a peer site
+
+
+def vpn_container(image: str, port: int) -> ContainerSpec:
+    """The daemon that keeps an interface for each file in PEERS."""
+    return ContainerSpec(
+        name="vpn",
+        image=image,
+        command=("vpn", "run"),
+        env={"VPN_LISTEN_PORT": str(port)},
+        mounts=(f"{PEERS}:{PEERS}:ro",),
+        capabilities=("NET_ADMIN",),
+        devices=("/dev/net/tun",),
+        memory=128,
+        ready="docker exec vpn vpn status",
+    )
+
+
+def peer_file(federation: Federation, site: str, peer: str, public_key: str) -> str:
+    """What the front-end of `site` is told about `peer`.
+
+    Any address may come through: BGP decides where a prefix lives, not WireGuard.
+    """
+    there = federation.sites[peer]
+    return "\n".join(
+        [
+            f"# Address = {addresses.front_end(federation, site)}/32",
+            f"# Mtu = {federation.network.vpn_mtu}",
+            f"# Routes = {there.lan}",
+            "[Peer]",
+            f"PublicKey = {public_key}",
+            f"Endpoint = {there.vpn_endpoint}",
+            "AllowedIPs = 0.0.0.0/0",
+            "PersistentKeepalive = 15",
+            "",
+        ]
+    )
+
+
+@dataclass
+class VpnArgs:
+    """`public_keys` are the other sites' WireGuard keys, by site."""
+
+    federation: Federation
+    site: str
+    front_end: Machine
+    image: str
+    private_key: pulumi.Input[str]
+    public_keys: Mapping[str, pulumi.Input[str]]
+
+
+class Vpn(pulumi.ComponentResource):
+    """WireGuard on a front-end: the daemon, and each peer as a resource of its own, so that a new site is one more."""
+
+    def __init__(self, name: str, args: VpnArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("aerie:fabric:Vpn", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        port = int(args.federation.sites[args.site].vpn_endpoint.partition(":")[2])
+        self.service = Service(
+            f"{name}-vpn",
+            ServiceArgs(args.front_end, vpn_container(args.image, port), {"private.key": args.private_key}),
+            child,
+        )
+        self.peers = [
+            remote.Command(
+                f"{name}-vpn-{peer}",
+                connection=args.front_end.connection,
+                create=f"set -eu; umask 077; mkdir -p {PEERS}; cat > {PEERS}/{peer}.conf; docker exec vpn vpn sync",
+                delete=f"rm -f {PEERS}/{peer}.conf; docker exec vpn vpn sync",
+                stdin=pulumi.Output.from_input(key).apply(
+                    lambda k, peer=peer: peer_file(args.federation, args.site, peer, k)  # type: ignore[misc]
+                ),
+                triggers=[args.front_end.identity],
+                add_previous_output_in_env=False,
+                opts=pulumi.ResourceOptions(
+                    parent=self,
+                    depends_on=[self.service],
+                    deleted_with=args.front_end.resource,
+                    delete_before_replace=True,
+                ),
+            )
+            for peer, key in args.public_keys.items()
+        ]
+        self.register_outputs({})
+
+

@@ -1,0 +1,53 @@
+"""What the machine that runs `pulumi` has already: the networks that a federation must keep clear of."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from ipaddress import IPv4Network
+from typing import Any
+
+from .iaas.docker import LABEL
+from .spec.rules import HostNetwork
+
+
+def networks_of(federation: str, routes: Iterable[dict[str, Any]], docker: Iterable[dict[str, Any]]) -> list[HostNetwork]:
+    """The networks of `ip -j route` and of `docker network inspect` that are not the federation's own."""
+    out, own = [], set()
+    for network in docker:
+        configs = (network.get("IPAM") or {}).get("Config") or []
+        subnets = {IPv4Network(c["Subnet"]) for c in configs if ":" not in c.get("Subnet", ":")}
+        if (network.get("Labels") or {}).get(LABEL) == federation:
+            own |= subnets
+        else:
+            out += [HostNetwork(s, f"Docker network {network['Name']}") for s in sorted(subnets)]
+    known = own | {n.network for n in out}
+    for route in routes:
+        if route.get("dst", "default") != "default":
+            network = IPv4Network(route["dst"], strict=False)
+            if network not in known and network.prefixlen < 32:
+                out.append(HostNetwork(network, f"interface {route.get('dev', '?')}"))
+    return out
+
+
+def _json(*command: str) -> list[dict[str, Any]]:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=15)
+    if done.returncode:
+        return []
+    found: list[dict[str, Any]] = json.loads(done.stdout or "[]")
+    return found
+
+
+def host_networks(federation: str) -> list[HostNetwork]:
+    """The networks of this machine, less the federation's own. Without `ip` or Docker there are none to tell."""
+    try:
+        ids = subprocess.run(["docker", "network", "ls", "-q"], capture_output=True, text=True, timeout=15).stdout.split()
+        docker = _json("docker", "network", "inspect", *ids) if ids else []
+    except (OSError, subprocess.TimeoutExpired):
+        docker = []
+    try:
+        routes = _json("ip", "-j", "-4", "route")
+    except (OSError, subprocess.TimeoutExpired):
+        routes = []
+    return networks_of(federation, routes, docker)

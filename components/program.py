@@ -1,0 +1,64 @@
+"""Decides what this stack is and builds it. Nothing is registered before the whole configuration was judged."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+
+from tools.image_tags import image_tags
+
+from .federation import Federation, FederationArgs
+from .iaas.docker import PUSH_REGISTRY
+from .host import host_networks
+from .pool import Pool, PoolArgs
+from .site import FederationOutputs, Site, SiteArgs
+from .spec.loader import read_federation
+from .spec.validate import FEDERATION_STACK, Plan, plan
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def stack_configuration() -> dict[str, Any]:
+    """This stack's own values, as Pulumi hands them over, without the project's prefix."""
+    project = pulumi.get_project()
+    given: dict[str, str] = json.loads(os.environ.get("PULUMI_CONFIG") or "{}")
+    prefix = f"{project}:"
+    return {k.removeprefix(prefix): yaml.safe_load(v) for k, v in given.items() if k.startswith(prefix)}
+
+
+def federation_outputs() -> FederationOutputs:
+    """The outputs of the federation's stack, in the same backend."""
+    stack = pulumi.StackReference(f"{pulumi.get_organization()}/{pulumi.get_project()}/{FEDERATION_STACK}")
+    names = FederationOutputs.__dataclass_fields__
+    return FederationOutputs(**{name: stack.require_output(name) for name in names})
+
+
+def build(the: Plan, root: Path = ROOT) -> dict[str, Any]:
+    """Registers the stack's resources and returns its outputs."""
+    tags = image_tags(root)
+    references = {name: f"{the.federation.images.registry}/aerie/{name}:{tag}" for name, tag in tags.items()}
+    if the.own is not None:
+        federation = Federation(the.federation.name, FederationArgs(the.federation, the.own.rotate, tags))
+        return dict(federation.outputs())
+    shared = federation_outputs()
+    if the.site is not None:
+        machine = f"{PUSH_REGISTRY}/aerie/machine:{tags['machine']}"
+        site = Site(the.stack, SiteArgs(the.federation, the.site, references, machine, shared))
+        return site.outputs()
+    assert the.pool is not None
+    pool = Pool(the.stack, PoolArgs(the.federation, the.pool, references, shared))
+    return pool.outputs()
+
+
+def run() -> None:
+    """The program of every stack."""
+    federation, _ = read_federation(ROOT)
+    host = host_networks(federation.name) if federation and federation.embedded else []
+    the = plan(ROOT, pulumi.get_stack(), stack_configuration(), host)
+    for name, value in build(the).items():
+        pulumi.export(name, value)

@@ -1,0 +1,221 @@
+"""A site's stack: its machines and everything that runs on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from .cluster import marathon, mesos, quorum
+from .cluster.container import ContainerSpec
+from .cluster.service import Service, ServiceArgs
+from .fabric.calico import calico_container
+from .fabric.calico_objects import calico_objects_yaml
+from .fabric.vpn import Vpn, VpnArgs
+from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
+from .iaas.machine import Machine, machine_names
+from .identity.resources import Certificate, SshKey
+from .spec import addresses
+from .spec.model import Federation, SiteStack
+
+Text = pulumi.Input[str]
+
+
+@dataclass
+class FederationOutputs:
+    """What a site takes from the federation's stack."""
+
+    ca_certificate: pulumi.Output[str]
+    ca_private_key: pulumi.Output[str]
+    calico_certificate: pulumi.Output[str]
+    calico_private_key: pulumi.Output[str]
+    passwords: pulumi.Output[dict[str, str]]
+    ssh_private_keys: pulumi.Output[dict[str, str]]
+    ssh_public_keys: pulumi.Output[dict[str, str]]
+    wireguard_private_keys: pulumi.Output[dict[str, str]]
+    wireguard_public_keys: pulumi.Output[dict[str, str]]
+
+    def password(self, name: str) -> pulumi.Output[str]:
+        """One of the federation's passwords."""
+        return pulumi.Output.secret(self.passwords.apply(lambda all_: all_[name]))
+
+
+def of_site(values: pulumi.Output[dict[str, str]], site: str, what: str) -> pulumi.Output[str]:
+    """The site's own among the values of all; says what to do if the federation's stack does not know the site yet."""
+
+    def pick(all_: Mapping[str, str]) -> str:
+        if site not in all_:
+            raise ValueError(f"the federation's stack has no {what} for {site} yet: run pulumi up -s federation first")
+        return all_[site]
+
+    return values.apply(pick)
+
+
+@dataclass
+class SiteArgs:
+    """`images` are the references that machines pull, by image; `machine_image` is the one on the IaaS's own engine."""
+
+    federation: Federation
+    stack: SiteStack
+    images: Mapping[str, str]
+    machine_image: str
+    shared: FederationOutputs
+
+
+class Site(pulumi.ComponentResource):
+    """One computing centre."""
+
+    def __init__(self, name: str, args: SiteArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("aerie:index:Site", name, None, opts)
+        self._name, self._args = name, args
+        self._certificates: dict[str, dict[str, Text]] = {}
+        self._child = pulumi.ResourceOptions(parent=self)
+        self.machines = self._machines()
+        front_end = self.machines[0]
+        shared = args.shared
+        others = [site for site in args.federation.sites if site != name]
+        self.vpn = Vpn(
+            name,
+            VpnArgs(
+                args.federation,
+                name,
+                front_end,
+                args.images["vpn"],
+                of_site(shared.wireguard_private_keys, name, "WireGuard key"),
+                {peer: of_site(shared.wireguard_public_keys, peer, "WireGuard key") for peer in others},
+            ),
+            self._child,
+        )
+        if args.federation.sites[name].quorum:
+            self._quorum_member(front_end)
+        for machine in self.machines:
+            self._node(machine)
+        self.register_outputs({})
+
+    def _machines(self) -> list[Machine]:
+        args, name = self._args, self._name
+        host_keys = {m: SshKey(f"{m}-host-key", m, 0, self._child) for m in machine_names(name, args.stack.agents)}
+        login = SshLogin(
+            of_site(args.shared.ssh_private_keys, name, "SSH key"),
+            of_site(args.shared.ssh_public_keys, name, "SSH key"),
+            {m: key.public_key for m, key in host_keys.items()},
+            {m: key.private_key for m, key in host_keys.items()},
+        )
+        docker_args = DockerMachinesArgs(args.federation, name, args.stack, args.machine_image, login)
+        return DockerMachines(name, docker_args, self._child).machines
+
+    def _service(self, machine: Machine, spec: ContainerSpec, files: Mapping[str, Text]) -> Service:
+        return Service(f"{machine.name}-{spec.name}", ServiceArgs(machine, spec, files), self._child)
+
+    def _certificate(self, machine: Machine, common_name: str) -> dict[str, Text]:
+        shared = self._args.shared
+        made = Certificate(
+            f"{machine.name}-certificate",
+            shared.ca_certificate,
+            shared.ca_private_key,
+            common_name,
+            [machine.address],
+            0,
+            self._child,
+        )
+        return {"ca.crt": shared.ca_certificate, "server.crt": made.certificate, "server.key": made.private_key}
+
+    def _quorum_member(self, machine: Machine) -> None:
+        args, shared = self._args, self._args.shared
+        federation, images = args.federation, args.images
+        tls = self._tls(machine)
+        root = Certificate(
+            f"{machine.name}-etcd-root", shared.ca_certificate, shared.ca_private_key, "root", [], 0, self._child
+        )
+        self._service(
+            machine,
+            quorum.etcd_container(federation, self._name, images["etcd"]),
+            {
+                **tls,
+                "peer.crt": tls["server.crt"],
+                "peer.key": tls["server.key"],
+                "root.crt": root.certificate,
+                "root.key": root.private_key,
+            },
+        )
+        zookeeper_files = quorum.zookeeper_configuration(federation, self._name)
+        self._service(machine, quorum.zookeeper_container(images["zookeeper"]), zookeeper_files)
+        self._service(
+            machine,
+            mesos.master_container(federation, machine, images["mesos"]),
+            {
+                **tls,
+                "zk": self._zookeeper_url("mesos"),
+                "acls": json.dumps(mesos.acls(), indent=1, sort_keys=True),
+                "credentials": shared.passwords.apply(
+                    lambda p: mesos.credentials(
+                        {
+                            mesos.AGENT: p["mesos-agent"],
+                            mesos.MARATHON: p["mesos-marathon"],
+                            mesos.OPERATOR: p["mesos-operator"],
+                        }
+                    )
+                ),
+            },
+        )
+        self._service(
+            machine,
+            marathon.marathon_container(federation, machine, images["marathon"]),
+            {
+                **tls,
+                "mesos-zk": self._zookeeper_url("mesos"),
+                "marathon-zk": self._zookeeper_url("marathon"),
+                "mesos-secret": shared.password("mesos-marathon"),
+                "http-credentials": shared.password("marathon-admin").apply(lambda p: f"admin:{p}"),
+            },
+        )
+
+    def _zookeeper_url(self, path: str) -> pulumi.Output[str]:
+        federation = self._args.federation
+        return self._args.shared.password(f"zookeeper-{path}").apply(
+            lambda secret: mesos.zookeeper_url(federation, path, secret)
+        )
+
+    def _tls(self, machine: Machine) -> dict[str, Text]:
+        if machine.name not in self._certificates:
+            self._certificates[machine.name] = self._certificate(machine, machine.name)
+        return self._certificates[machine.name]
+
+    def _node(self, machine: Machine) -> None:
+        args, shared = self._args, self._args.shared
+        self._service(
+            machine,
+            calico_container(args.federation, machine, args.images["calico"]),
+            {
+                "objects.yaml": calico_objects_yaml(args.federation, self._name),
+                "ca.crt": shared.ca_certificate,
+                "client.crt": shared.calico_certificate,
+                "client.key": shared.calico_private_key,
+            },
+        )
+        self._service(
+            machine,
+            mesos.agent_container(args.federation, machine, args.stack.machine, args.images["mesos"]),
+            {
+                **self._tls(machine),
+                "zk": self._zookeeper_url("mesos"),
+                "credential": shared.password("mesos-agent").apply(lambda p: mesos.credential(mesos.AGENT, p)),
+                "http-credentials": shared.password("mesos-operator").apply(
+                    lambda p: mesos.credentials({mesos.OPERATOR: p})
+                ),
+            },
+        )
+
+    def outputs(self) -> dict[str, object]:
+        """What an operator wants to know of the site, and what pools read."""
+        federation, machine = self._args.federation, self.machines[0]
+        out: dict[str, object] = {
+            "machines": {m.name: m.address for m in self.machines},
+            "host_keys": {m.name: m.connection.host_key for m in self.machines},
+        }
+        if federation.sites[self._name].quorum:
+            out["mesos_url"] = f"https://{machine.address}:{addresses.MESOS_MASTER}"
+            out["marathon_url"] = f"https://{machine.address}:{addresses.MARATHON}"
+        return out

@@ -1,0 +1,83 @@
+"""Every address of a federation, by arithmetic from federation.yaml."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+
+from .model import Federation, Pool
+
+FRONT_END = 10  # the host number of a site's front-end in its LAN; agents follow
+MAX_AGENTS = 200
+
+SSH_PORT = 22
+ETCD_CLIENT, ETCD_PEER = 2379, 2380
+ZOOKEEPER_CLIENT = 2181
+MESOS_MASTER, MESOS_AGENT = 5050, 5051
+MARATHON = 8443
+
+
+@dataclass(frozen=True)
+class Lan:
+    """One site's LAN: the gateway is the IaaS's, the rest are machines."""
+
+    network: IPv4Network
+
+    @property
+    def gateway(self) -> IPv4Address:
+        return self.network.network_address + 1
+
+    @property
+    def front_end(self) -> IPv4Address:
+        return self.network.network_address + FRONT_END
+
+    def agent(self, number: int) -> IPv4Address:
+        """The address of agent `number`, counted from 1."""
+        if not 1 <= number <= MAX_AGENTS:
+            raise ValueError(f"agent {number} is not in 1..{MAX_AGENTS}")
+        return self.network.network_address + FRONT_END + number
+
+
+def lan(federation: Federation, site: str) -> Lan:
+    """The LAN of `site`."""
+    return Lan(federation.sites[site].lan)
+
+
+def front_end(federation: Federation, site: str) -> str:
+    """The LAN address of the site's front-end."""
+    return str(lan(federation, site).front_end)
+
+
+def quorum_addresses(federation: Federation) -> dict[str, str]:
+    """Front-end addresses of the sites that hold quorum members, by site."""
+    return {name: front_end(federation, name) for name in federation.quorum_sites}
+
+
+def majority(members: int) -> int:
+    """How many of `members` must agree: floor(n/2)+1. It outlives the loss of floor((n-1)/2)."""
+    return members // 2 + 1
+
+
+def etcd_endpoints(federation: Federation) -> str:
+    """What an etcd client is told, comma-separated."""
+    return ",".join(f"https://{a}:{ETCD_CLIENT}" for a in quorum_addresses(federation).values())
+
+
+def zookeeper_hosts(federation: Federation) -> str:
+    """What a ZooKeeper client is told, comma-separated."""
+    return ",".join(f"{a}:{ZOOKEEPER_CLIENT}" for a in quorum_addresses(federation).values())
+
+
+def marathon_urls(federation: Federation) -> list[str]:
+    """Where Marathon answers; any of them passes a request on to the leader."""
+    return [f"https://{a}:{MARATHON}" for a in quorum_addresses(federation).values()]
+
+
+def central_manager(federation: Federation, pool: Pool) -> str:
+    """The pool's central manager: two addresses of `network.fixed` a pool, after the first eight."""
+    return str(pool.central_manager.address or federation.network.fixed.network_address + 8 + 2 * pool.number)
+
+
+def submit_node(federation: Federation, pool: Pool) -> str:
+    """The pool's submit node, beside its central manager."""
+    return str(pool.submit_node.address or federation.network.fixed.network_address + 9 + 2 * pool.number)

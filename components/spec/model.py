@@ -1,0 +1,203 @@
+"""The shape of the configuration files. Each class is one block of YAML; each field says its unit.
+
+Whatever a single field can tell is checked here; what takes two fields to see is in `rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _matches(pattern: str, says: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(says)
+        return value
+
+    return AfterValidator(check)
+
+
+Name = Annotated[
+    str,
+    _matches(
+        r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?",
+        "is no name|write 1 to 20 of a-z, 0-9 and '-', a letter first and no '-' last",
+    ),
+]
+UserName = Annotated[
+    str,
+    _matches(
+        r"[a-z_][a-z0-9_-]{0,31}",
+        "is no POSIX user name|write a-z, 0-9, '_' and '-', at most 32, with a letter or '_' first",
+    ),
+]
+PUBLIC_KEY = r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/]{40,}={0,2}( .*)?"
+PublicKey = Annotated[
+    str,
+    _matches(
+        PUBLIC_KEY,
+        "is no SSH public key|write the one line of a .pub file, such as ssh-ed25519 AAAA... name",
+    ),
+]
+
+
+class Model(BaseModel):
+    """Frozen, and no key is let through that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Network(Model):
+    """What all sites share of the network. MTUs are in bytes."""
+
+    topology: Literal["full-mesh"] = "full-mesh"
+    as_number: int = Field(64512, ge=1, le=4294967294)
+    lans: IPv4Network = IPv4Network("172.31.0.0/16")
+    containers: IPv4Network = IPv4Network("10.65.0.0/16")
+    fixed: IPv4Network = IPv4Network("10.66.0.0/24")
+    vpn_mtu: int = Field(1420, ge=1280, le=8920)
+    mtu: int = Field(1380, ge=1280, le=8920)
+
+
+class Images(Model):
+    """Where machines pull images from: host:port, or host:port/folder."""
+
+    registry: Annotated[
+        str,
+        _matches(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?", "is no registry|write host:port, or host:port/folder"),
+    ]
+
+
+class Embedded(Model):
+    """The embedded IaaS: machines are containers on one Docker engine."""
+
+    wan: IPv4Network = IPv4Network("172.30.0.0/24")
+
+
+class Site(Model):
+    """One computing centre, as the others need to know it."""
+
+    as_number: int = Field(ge=1, le=4294967294)
+    lan: IPv4Network
+    containers: IPv4Network
+    vpn_endpoint: Annotated[
+        str, _matches(r"\d{1,3}(\.\d{1,3}){3}:\d{1,5}", "is no VPN endpoint|write IPV4-ADDRESS:UDP-PORT")
+    ]
+    quorum: bool = False
+
+
+class Federation(Model):
+    """federation.yaml."""
+
+    name: Name
+    network: Network = Network()
+    images: Images
+    embedded: Embedded | None = None
+    sites: dict[Name, Site] = Field(min_length=1)
+
+    @property
+    def quorum_sites(self) -> list[str]:
+        """Sites that hold a member of each quorum, in the file's order."""
+        return [name for name, site in self.sites.items() if site.quorum]
+
+
+class FederationStack(Model):
+    """Pulumi.federation.yaml."""
+
+    rotate: dict[str, Annotated[int, Field(ge=0)]] = {}
+
+
+class MachineSize(Model):
+    """What one machine offers to tasks: cpus, and memory and disk in MB."""
+
+    cpus: float = Field(4, gt=0, le=1024)
+    memory: int = Field(3072, ge=512)
+    disk: int = Field(20000, ge=1000)
+
+
+class OpenStack(Model):
+    """A site's machines on OpenStack, by name as the cloud knows them."""
+
+    image: str
+    flavor: str
+    front_end_flavor: str | None = None
+    external_network: str
+    operators: list[IPv4Network] = Field(min_length=1)
+    availability_zone: str | None = None
+    volume_size: int = Field(50, ge=10, description="GB, of each machine's boot volume")
+
+
+class SiteStack(Model):
+    """Pulumi.<site>.yaml."""
+
+    iaas: Literal["docker", "openstack"]
+    agents: int = Field(1, ge=0, le=200)
+    machine: MachineSize = MachineSize()
+    openstack: OpenStack | None = None
+
+
+class Role(Model):
+    """What one container of a pool gets: cpus, and memory in MB."""
+
+    cpus: float = Field(0.2, gt=0)
+    memory: int = Field(256, ge=128)
+
+
+class CentralManager(Role):
+    """Its address is by default the pool's first in `network.fixed`."""
+
+    address: IPv4Address | None = None
+
+
+class SubmitNode(Role):
+    """Where users log in: `ssh_port` is on the front-end of `site`; the spool stays on that front-end."""
+
+    site: Name
+    address: IPv4Address | None = None
+    ssh_port: int = Field(2222, ge=1024, le=65535)
+
+
+class Executors(Role):
+    """`count` containers of `cpus` and `memory` (MB) each; `slots` as HTCondor means it; disk in MB."""
+
+    count: int = Field(1, ge=0, le=10000)
+    cpus: float = Field(1, ge=1)
+    memory: int = Field(1024, ge=256)
+    disk: int = Field(2000, ge=100)
+    slots: Literal["partitionable", "fixed"] = "partitionable"
+
+
+class User(Model):
+    """Somebody who may log in; `uid` is the same on every container of the pool."""
+
+    name: UserName
+    uid: int = Field(ge=1000, le=59999)
+    ssh_keys: list[PublicKey] = []
+    ssh_key_files: list[str] = []
+
+
+class Pool(Model):
+    """One HTCondor pool: `aerie:pool` in Pulumi.<pool>.yaml."""
+
+    sites: list[Name] = Field(min_length=1)
+    via: Literal["marathon"] = "marathon"
+    number: int = Field(1, ge=1, le=60, description="no two pools of a federation have the same")
+    central_manager: CentralManager = CentralManager()
+    submit_node: SubmitNode
+    executors: Executors = Executors()
+    users: list[User] = Field(min_length=1)
+    condor_config: list[str] = []
+
+
+class PoolStack(Model):
+    """Pulumi.<pool>.yaml."""
+
+    pool: Pool
+
+

@@ -1,0 +1,125 @@
+"""Placement constraints: may another instance of an app go to this place?"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from .spec import Constraint
+
+OPERATORS = frozenset({"UNIQUE", "CLUSTER", "GROUP_BY", "LIKE", "UNLIKE", "MAX_PER", "IS"})
+NEEDS_VALUE = frozenset({"LIKE", "UNLIKE", "MAX_PER", "IS"})
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an instance is or may go."""
+
+    hostname: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    region: str | None = None
+    zone: str | None = None
+
+    def value(self, name: str) -> str | None:
+        """The value of a constraint's field here; None where there is no such attribute."""
+        match name:
+            case "hostname" | "@hostname":
+                return self.hostname
+            case "@region":
+                return self.region
+            case "@zone":
+                return self.zone
+            case _:
+                return self.attributes.get(name)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str) -> re.Pattern[str] | None:
+    try:
+        return re.compile(text)
+    except re.error:
+        return None
+
+
+def _matches(pattern: str | None, value: str) -> bool:
+    compiled = _pattern(pattern or "")
+    return compiled is not None and compiled.fullmatch(value) is not None
+
+
+def allows(constraint: Constraint, place: Place, placed: Iterable[Place]) -> bool:
+    """Whether `constraint` lets an instance go to `place` while others of its app are at `placed`."""
+    value = place.value(constraint.field)
+    if value is None:
+        # Only UNLIKE is content with a machine that does not have the attribute.
+        return constraint.operator == "UNLIKE"
+    match constraint.operator:
+        case "LIKE":
+            return _matches(constraint.value, value)
+        case "UNLIKE":
+            return not _matches(constraint.value, value)
+        case "IS":
+            return value == constraint.value
+        case "CLUSTER":
+            if constraint.value:
+                return value == constraint.value
+            return all(p.value(constraint.field) == value for p in placed)
+    counts = Counter(v for p in placed if (v := p.value(constraint.field)) is not None)
+    match constraint.operator:
+        case "UNIQUE":
+            return counts[value] == 0
+        case "MAX_PER":
+            return counts[value] < int(constraint.value or "0")
+        case "GROUP_BY":
+            return _evenly(counts, value, int(constraint.value) if constraint.value else None)
+    return False
+
+
+def _evenly(counts: Counter[str], value: str, groups: int | None) -> bool:
+    """GROUP_BY: `value` is one of the least used groups.  With `groups` given, those not seen yet count as empty; else
+    only the groups that have instances are known, and a new one is always welcome."""
+    known = len(counts) if groups is None else max(groups, len(counts))
+    if value not in counts:
+        return groups is None or len(counts) < groups or min(counts.values(), default=0) == 0 or groups == 0
+    least = 0 if len(counts) < known else min(counts.values())
+    return counts[value] <= least
+
+
+def allowed(constraints: Iterable[Constraint], place: Place, placed: list[Place]) -> bool:
+    return all(allows(c, place, placed) for c in constraints)
+
+
+def preference(constraints: Iterable[Constraint], place: Place, placed: list[Place]) -> int:
+    """The lower the better: how many instances share this place's groups.  A GROUP_BY without a number knows only the
+    groups with instances, so the scheduler must try the emptiest first."""
+    total = 0
+    for c in constraints:
+        if c.operator == "GROUP_BY":
+            total += sum(1 for p in placed if p.value(c.field) == place.value(c.field))
+    return total
+
+
+def problem(parts: list[str]) -> str | None:
+    """What is wrong with a constraint as written in an app, or None."""
+    if not 2 <= len(parts) <= 3:
+        return "a constraint is [field, operator] or [field, operator, value]"
+    operator, value = parts[1], parts[2] if len(parts) == 3 else None
+    if operator not in OPERATORS:
+        return f"operator must be one of {', '.join(sorted(OPERATORS))}"
+    if operator in NEEDS_VALUE and not value:
+        return f"{operator} needs a value"
+    if operator == "UNIQUE" and value:
+        return "UNIQUE takes no value"
+    if operator in ("LIKE", "UNLIKE") and _pattern(value or "") is None:
+        return f"not a regular expression: {value}"
+    if operator == "MAX_PER" or (operator == "GROUP_BY" and value):
+        try:
+            number = float(value or "")
+        except ValueError:
+            number = math.nan
+        if not number.is_integer() or number < 1 or not (value or "").isdigit():
+            return f"{operator} needs a whole number above 0"
+    return None

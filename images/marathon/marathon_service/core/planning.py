@@ -1,0 +1,210 @@
+"""The scheduler's decision: given the state, the offers in hand and the time, what to launch, decline and kill.
+
+`plan` changes the State (new instances, kill marks, deployment steps) and says what must be told to Mesos.  The shell
+stores the changes first and talks then, so that a crash in between leaves a task that is known, never a stranger.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mesos_client.messages import Offer
+
+from . import delays, deployments, updates
+from .constraints import Place, preference
+from .events import deployment_event, instance_changed
+from .matching import Match, Pool
+from .model import Instance, State
+from .scaling import change
+from .spec import AppSpec, Json
+
+KILL_RETRY = 10.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Seconds."""
+
+    launch_timeout: float = 300.0
+    kill_retry: float = KILL_RETRY
+
+
+@dataclass(frozen=True)
+class Launch:
+    spec: AppSpec
+    instance: Instance
+    resources: tuple[Json, ...]
+
+
+@dataclass
+class Rejections:
+    """Why the offers of the last attempt were not used, by reason in the order of checking."""
+
+    processed: int = 0
+    unused: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    last_unused: float | None = None
+    last_used: float | None = None
+
+
+@dataclass
+class Plan:
+    """`wake_at`: when something will be due even if nothing happens (None: never)."""
+
+    launches: dict[str, list[Launch]] = field(default_factory=dict)          # by offer id
+    declined: list[str] = field(default_factory=list)
+    kills: list[tuple[str, str | None, float | None]] = field(default_factory=list)   # task, agent, grace in seconds
+    events: list[Json] = field(default_factory=list)
+    wants_offers: bool = False
+    unplaced: dict[str, int] = field(default_factory=dict)                   # instances that wait, by app
+    rejections: dict[str, Rejections] = field(default_factory=dict)
+    wake_at: float | None = None
+
+    def wake(self, when: float) -> None:
+        self.wake_at = when if self.wake_at is None else min(self.wake_at, when)
+
+
+def plan(state: State, offers: Sequence[Offer], now: float, new_id: Callable[[str], str],
+         settings: Settings = Settings()) -> Plan:
+    result = Plan()
+    result.events += updates.expire(state, now)
+    _overdue(state, now, settings)
+    for kind, deployment in deployments.advance(state):
+        result.events += deployment_event("step_success" if kind == "step" else kind, deployment, now)
+    wanted = _scale(state, now, result)
+    _place(state, offers, now, wanted, new_id, result)
+    _send_kills(state, now, settings, result)
+    _timers(state, now, settings, result)
+    return result
+
+
+def _overdue(state: State, now: float, settings: Settings) -> None:
+    for i in list(state.instances.values()):
+        if i.state in ("TASK_STAGING", "TASK_STARTING") and i.kill_reason is None and i.unreachable_since is None \
+                and now >= i.staged_at + settings.launch_timeout:
+            state.put_instance(dataclasses.replace(i, kill_reason="overdue"))
+
+
+def _scale(state: State, now: float, result: Plan) -> list[tuple[AppSpec, int]]:
+    """Marks what must go, and returns how many instances of which app may be launched now."""
+    found: list[tuple[AppSpec, int]] = []
+    for app_id in {**state.apps, **dict.fromkeys(state.app_ids_with_instances())}:
+        spec = deployments.wanted(state, app_id)
+        if spec is None:
+            for i in state.of_app(app_id):
+                if i.kill_reason is None:
+                    state.put_instance(dataclasses.replace(i, kill_reason="stopped"))
+            state.waiting_since.pop(app_id, None)
+            continue
+        delays.settle(state, spec, now)
+        todo = change(spec, state.of_app(app_id))
+        for i in todo.kill:
+            state.put_instance(dataclasses.replace(i, kill_reason="surplus"))
+        if todo.launch <= 0:
+            state.waiting_since.pop(app_id, None)
+            continue
+        state.waiting_since.setdefault(app_id, now)
+        result.unplaced[app_id] = todo.launch
+        wait = delays.left(state, spec, now)
+        if wait > 0:
+            result.wake(now + wait)
+        else:
+            found.append((spec, todo.launch))
+    return found
+
+
+def _place(state: State, offers: Sequence[Offer], now: float, wanted: list[tuple[AppSpec, int]],
+           new_id: Callable[[str], str], result: Plan) -> None:
+    pools = {o.id: Pool.of(o) for o in offers}
+    placed = {spec.id: [_place_of(i) for i in state.of_app(spec.id) if i.active] for spec, _ in wanted}
+    # The apps take turns, so that a large one does not starve a small one; those that fit nowhere drop out.
+    queue = [(spec, count) for spec, count in wanted]
+    while queue and pools:
+        again = []
+        for spec, count in queue:
+            found = _best(spec, list(pools.values()), placed[spec.id], now, result)
+            if found is None:
+                continue
+            pool, match = found
+            instance = _instance(spec, pool.offer, match, new_id(spec.id), now)
+            pool.take(match)
+            placed[spec.id].append(pool.place)
+            state.put_instance(instance)
+            result.launches.setdefault(pool.offer.id, []).append(Launch(spec, instance, match.resources))
+            result.events.append(instance_changed(instance, now))
+            result.unplaced[spec.id] -= 1
+            if count > 1:
+                again.append((spec, count - 1))
+        queue = again
+    for app_id in [a for a, n in result.unplaced.items() if n <= 0]:
+        del result.unplaced[app_id]
+    result.declined = [o.id for o in offers if o.id not in result.launches]
+    waiting = {spec.id for spec, _ in wanted}
+    result.wants_offers = any(a in waiting for a in result.unplaced)
+
+
+def _best(spec: AppSpec, pools: list[Pool], placed: list[Place], now: float, result: Plan
+          ) -> tuple[Pool, Match] | None:
+    """The offer to use: even by GROUP_BY first, then the machine with the fewest instances of the app, then the one
+    with the most free cpus."""
+    here: dict[str, int] = {}
+    for p in placed:
+        here[p.hostname] = here.get(p.hostname, 0) + 1
+    order = sorted(pools, key=lambda p: (preference(spec.constraints, p.place, placed),
+                                         here.get(p.offer.hostname, 0),
+                                         -sum(v for (n, _), v in p.scalars.items() if n == "cpus"), p.offer.id))
+    seen = result.rejections.setdefault(spec.id, Rejections())
+    for pool in order:
+        salt = zlib.crc32(f"{spec.id}{len(placed)}{now}".encode())
+        match = pool.match(spec, placed, now, salt)
+        seen.processed += 1
+        if isinstance(match, Match):
+            seen.last_used = now
+            return pool, match
+        seen.unused += 1
+        seen.last_unused = now
+        for reason in match:
+            seen.reasons[reason] = seen.reasons.get(reason, 0) + 1
+    return None
+
+
+def _place_of(i: Instance) -> Place:
+    return Place(i.hostname, i.attributes, i.region, i.zone)
+
+
+def _instance(spec: AppSpec, offer: Offer, match: Match, task_id: str, now: float) -> Instance:
+    return Instance(id=task_id, app_id=spec.id, version=spec.version, agent_id=offer.agent_id,
+                    hostname=offer.hostname, staged_at=now, role=spec.role, ports=match.ports,
+                    attributes=dict(offer.attributes), region=offer.region, zone=offer.zone)
+
+
+def _send_kills(state: State, now: float, settings: Settings, result: Plan) -> None:
+    for i in list(state.instances.values()):
+        if i.kill_reason is None or i.unreachable_since is not None:
+            continue
+        spec = state.spec_of(i)
+        grace = spec.kill_grace if spec else None
+        # A task that is shutting down within its grace is left alone.
+        again = settings.kill_retry + (grace or 0.0)
+        if i.killed_at is None or now >= i.killed_at + again:
+            state.put_instance(dataclasses.replace(i, killed_at=now))
+            result.kills.append((i.id, i.agent_id, grace))
+            result.wake(now + again)
+        else:
+            result.wake(i.killed_at + again)
+
+
+def _timers(state: State, now: float, settings: Settings, result: Plan) -> None:
+    for i in state.instances.values():
+        if i.unreachable_since is not None:
+            spec = state.spec_of(i)
+            for limit in (spec.unreachable.inactive_after, spec.unreachable.expunge_after) if spec else ():
+                if limit is not None and i.unreachable_since + limit > now:
+                    result.wake(i.unreachable_since + limit)
+        elif i.state in ("TASK_STAGING", "TASK_STARTING") and i.kill_reason is None:
+            result.wake(i.staged_at + settings.launch_timeout)
+    if state.delays:
+        result.wake(now + 30.0)

@@ -1,0 +1,149 @@
+# Interfaces and their settings.  Sourced by `vpn`.
+
+CONFIG=/etc/aerie/vpn
+STATE=/run/vpn
+# Marks the routes that are ours in the kernel's tables ("static" would do, but others use that too).
+PROTOCOL=157
+
+say() { echo "vpn: $*"; }
+
+# Every interface wg-*, but only those that this container made or that a file of ours names.
+our_interfaces() {
+    local file
+    for file in "$STATE"/wg-*.made; do
+        [ -e "$file" ] && basename "$file" .made
+    done
+    return 0
+}
+
+# comment FILE KEY: the value of "# KEY = value"
+comment() { sed -n "s/^#[[:blank:]]*$2[[:blank:]]*=[[:blank:]]*//Ip" "$1" | head -n 1; }
+
+# The file as wg takes it, with the private key.  Read through a pipe only: the key is written nowhere else.
+with_key() {
+    awk -v key="$(cat "$CONFIG/private.key")" '
+        /^[[:blank:]]*#/ { next }
+        { print }
+        /^\[Interface\]/ { print "PrivateKey = " key }' "$1"
+}
+
+# create INTERFACE: makes it if it is not there
+create() {
+    [ -e "/sys/class/net/$1" ] && wg show "$1" > /dev/null 2>&1 && { touch "$STATE/$1.made"; return 0; }
+    ip link delete "$1" 2>/dev/null
+    if ip link add "$1" type wireguard 2>/dev/null; then
+        touch "$STATE/$1.made"
+        say "$1: made by the kernel"
+        return 0
+    fi
+    [ -c /dev/net/tun ] || { echo "$1: the kernel has no WireGuard, and /dev/net/tun is missing"; return 1; }
+    # `-f`, and never the variable WG_PROCESS_FOREGROUND: with it set wireguard-go starts itself over and over.
+    # Its standard error ends in the container's log; `create` runs in the supervisor itself, so that it is its child.
+    env -u WG_PROCESS_FOREGROUND LOG_LEVEL=error wireguard-go -f "$1" >&2 &
+    daemon[$!]=$1
+    local pid=$! deadline=$((SECONDS + 10))
+    until wg show "$1" > /dev/null 2>&1; do
+        kill -0 $pid 2>/dev/null || { echo "$1: wireguard-go ended at once"; return 1; }
+        [ $SECONDS -lt $deadline ] || { echo "$1: wireguard-go is not ready after 10 s"; kill $pid; return 1; }
+        sleep 0.02
+    done
+    touch "$STATE/$1.made"
+    say "$1: made by wireguard-go"
+}
+
+remove() {
+    local pid
+    for pid in "${!daemon[@]}"; do
+        if [ "${daemon[$pid]}" = "$1" ]; then
+            unset "daemon[$pid]"
+            kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
+        fi
+    done
+    ip link delete "$1" 2>/dev/null
+    rm -f "$STATE/$1".*
+    say "$1: removed"
+}
+
+# apply INTERFACE FILE: keys, peers, address and routes.  Sessions of peers that stay are kept.
+apply() {
+    local interface=$1 file=$2 address mtu route wanted have
+    address=$(comment "$file" Address) mtu=$(comment "$file" Mtu)
+    [ -n "$address" ] || { echo "$file: '# Address = ...' is missing"; return 1; }
+    wg syncconf "$interface" <(with_key "$file") || return 1
+    for have in $(ip -o -4 addr show dev "$interface" | awk '{ print $4 }'); do
+        [ "$have" = "$address" ] || [ "$have/32" = "$address" ] || ip addr del "$have" dev "$interface" || return 1
+    done
+    ip addr replace "$address" dev "$interface" || return 1
+    ip link set "$interface" mtu "${mtu:-1420}" up || return 1
+    wanted=$(comment "$file" Routes | tr ',' ' ')
+    for route in $wanted; do
+        ip route replace "$route" dev "$interface" src "${address%/*}" proto $PROTOCOL || return 1
+    done
+    for have in $(ip route show dev "$interface" proto $PROTOCOL | awk '{ print $1 }'); do
+        # `ip` shows the route to a single address without /32.
+        [[ " $wanted " == *" $have "* || " $wanted " == *" $have/32 "* ]] || ip route del "$have" dev "$interface" || return 1
+    done
+}
+
+# one INTERFACE FILE: brings one interface to what its file says, unless it is so already
+one() {
+    local interface=$1 file=$2 digest
+    digest=$(cat "$file" "$CONFIG/private.key" | sha256sum)
+    [ "$(cat "$STATE/$interface.applied" 2>/dev/null)" = "$digest" ] && [ -e "/sys/class/net/$interface" ] && return 0
+    create "$interface" && apply "$interface" "$file" || return 1
+    echo "$digest" > "$STATE/$interface.applied"
+    say "$interface: as $file says"
+}
+
+sync_all() {
+    local file interface failed=
+    declare -A named=()
+    for file in "$CONFIG"/*.conf; do
+        [ -e "$file" ] || continue
+        interface=wg-$(basename "$file" .conf)
+        if [[ ! $interface =~ ^wg-[a-z0-9][a-z0-9-]{0,11}$ ]]; then
+            say "$file: a peer's name has at most 12 small letters, digits and -" | tee "$STATE/names.error"
+            failed=yes
+            continue
+        fi
+        named[$interface]=yes
+        # In this very shell, not in a pipe or $(...): wireguard-go has to be its child.
+        if one "$interface" "$file" > "$STATE/$interface.said" 2> "$STATE/$interface.error"; then
+            rm -f "$STATE/$interface.error"
+        else
+            cat "$STATE/$interface.said" >> "$STATE/$interface.error"
+            failed=yes
+        fi
+        cat "$STATE/$interface.said"
+        [ -e "$STATE/$interface.error" ] && cat "$STATE/$interface.error" >&2
+        rm -f "$STATE/$interface.said"
+    done
+    for interface in $(our_interfaces); do
+        [ -n "${named[$interface]-}" ] || remove "$interface"
+    done
+    [ -z "$failed" ]
+}
+
+# JSON, one object for each peer's file.  Seconds since the last handshake are null before the first.
+status() {
+    local file peer interface kind first=yes now
+    now=$(date +%s)
+    printf '['
+    for file in "$CONFIG"/*.conf; do
+        [ -e "$file" ] || continue
+        peer=$(basename "$file" .conf) interface=wg-$(basename "$file" .conf) kind=none
+        [ -e "/sys/class/net/$interface" ] && kind=kernel
+        [ -S "/run/wireguard/$interface.sock" ] && kind=userspace
+        [ $first = yes ] || printf ','
+        first=no
+        # Fields of a peer's line: interface, public key, preshared key, endpoint, allowed addresses, handshake, rx, tx, keepalive
+        wg show "$interface" dump 2>/dev/null | awk -F '\t' -v peer="$peer" -v interface="$interface" -v kind="$kind" -v now="$now" '
+            NR == 2 { endpoint = $3; handshake = $5; rx = $6; tx = $7 }
+            END {
+                printf "\n  {\"peer\": \"%s\", \"interface\": \"%s\", \"implementation\": \"%s\", \"endpoint\": \"%s\", ", peer, interface, kind, endpoint
+                printf "\"handshake_age_s\": %s, \"rx_bytes\": %d, \"tx_bytes\": %d, ", (handshake > 0 ? now - handshake : "null"), rx, tx
+            }'
+        printf '"applied": %s}' "$([ -e "$STATE/$interface.applied" ] && echo true || echo false)"
+    done
+    printf '\n]\n'
+}

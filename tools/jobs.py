@@ -1,0 +1,83 @@
+"""Real work for a pool: jobs submitted over SSH as one of its users, waited for, and told where they ran."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .login import Login
+
+SUBMIT = """executable = /bin/sh
+arguments = "-c 'echo $(Process) ran as $(id -un) on $(hostname); sleep {seconds}'"
+transfer_executable = false
+should_transfer_files = YES
+when_to_transfer_output = ON_EXIT
+output = out.$(Process)
+error = err.$(Process)
+log = job.log
+request_cpus = 1
+request_memory = 64MB
+request_disk = 1MB
+queue {count}
+"""
+
+ATTRIBUTES = "ProcId,JobStatus,ExitCode,LastRemoteHost,NumJobStarts,Owner,AerieSite,MATCH_AerieSite"
+
+
+class JobsFailed(Exception):
+    """The jobs were not all done in time, or could not be submitted."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Where one job ran."""
+
+    process: int
+    host: str
+    exit_code: int
+    starts: int
+
+
+def submit(login: Login, count: int, seconds: float, folder: str) -> int:
+    """Submits `count` jobs of `seconds` in a folder of the user's home; the cluster's number."""
+    text = SUBMIT.format(count=count, seconds=seconds).replace("$(id", "$$(id").replace("$$(id", "`id").replace("-un)", "-un`")
+    text = text.replace("$(hostname)", "`hostname`")
+    done = login.run(f"mkdir -p {folder} && cd {folder} && cat > jobs.sub && condor_submit -terse jobs.sub", text)
+    if done.returncode:
+        raise JobsFailed(f"condor_submit failed: {done.stderr.strip() or done.stdout.strip()}")
+    return int(done.stdout.split(".")[0])
+
+
+def history(login: Login, cluster: int) -> list[Ran]:
+    """The cluster's jobs that are done, by the schedd's history."""
+    done = login.run(f"condor_history {cluster} -json -attributes {ATTRIBUTES}")
+    if done.returncode or not done.stdout.strip():
+        return []
+    ads = json.loads(done.stdout)
+    return [
+        Ran(ad["ProcId"], ad.get("LastRemoteHost", "?").split("@")[-1], ad.get("ExitCode", -1), ad.get("NumJobStarts", 0))
+        for ad in ads
+        if ad.get("JobStatus") == 4
+    ]
+
+
+def wait(login: Login, cluster: int, count: int, timeout: float, tell: Callable[[int], None]) -> list[Ran]:
+    """The cluster's jobs once all are done; `tell` hears how many are."""
+    until = time.monotonic() + timeout
+    while True:
+        ran = history(login, cluster)
+        tell(len(ran))
+        if len(ran) >= count:
+            return sorted(ran, key=lambda r: r.process)
+        if time.monotonic() > until:
+            queue = login.run(f"condor_q {cluster} -nobatch; condor_q {cluster} -better-analyze | tail -25; condor_status").stdout
+            raise JobsFailed(f"{len(ran)} of {count} jobs are done after {timeout:.0f} s:\n{queue}")
+        time.sleep(1)
+
+
+def by_host(ran: list[Ran]) -> list[tuple[str, int]]:
+    """How many jobs each executor ran, most first."""
+    return Counter(r.host for r in ran).most_common()
