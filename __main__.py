@@ -2,11 +2,12 @@
 
 import sys
 
+from components.batch.quorum import NoQuorum
 from components.program import run
 from components.spec.problems import ConfigError
 
 try:
     run()
-except ConfigError as refused:
+except (ConfigError, NoQuorum) as refused:
     print(refused, file=sys.stderr)
     sys.exit(1)

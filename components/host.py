@@ -14,7 +14,8 @@ from .spec.rules import HostNetwork
 
 def networks_of(federation: str, routes: Iterable[dict[str, Any]], docker: Iterable[dict[str, Any]]) -> list[HostNetwork]:
     """The networks of `ip -j route` and of `docker network inspect` that are not the federation's own."""
-    out, own = [], set()
+    out: list[HostNetwork] = []
+    own: set[IPv4Network] = set()
     for network in docker:
         configs = (network.get("IPAM") or {}).get("Config") or []
         subnets = {IPv4Network(c["Subnet"]) for c in configs if ":" not in c.get("Subnet", ":")}
@@ -25,9 +26,9 @@ def networks_of(federation: str, routes: Iterable[dict[str, Any]], docker: Itera
     known = own | {n.network for n in out}
     for route in routes:
         if route.get("dst", "default") != "default":
-            network = IPv4Network(route["dst"], strict=False)
-            if network not in known and network.prefixlen < 32:
-                out.append(HostNetwork(network, f"interface {route.get('dev', '?')}"))
+            there = IPv4Network(route["dst"], strict=False)
+            if there not in known and there.prefixlen < 32:
+                out.append(HostNetwork(there, f"interface {route.get('dev', '?')}"))
     return out
 
 

@@ -12,11 +12,13 @@ import yaml
 
 from tools.image_tags import image_tags
 
+from .batch.quorum import require_quorum
 from .federation import Federation, FederationArgs
-from .iaas.docker import PUSH_REGISTRY
 from .host import host_networks
+from .iaas.docker import PUSH_REGISTRY
 from .pool import Pool, PoolArgs
 from .site import FederationOutputs, Site, SiteArgs
+from .spec import addresses
 from .spec.loader import read_federation
 from .spec.validate import FEDERATION_STACK, Plan, plan
 
@@ -33,9 +35,14 @@ def stack_configuration() -> dict[str, Any]:
 
 def federation_outputs() -> FederationOutputs:
     """The outputs of the federation's stack, in the same backend."""
-    stack = pulumi.StackReference(f"{pulumi.get_organization()}/{pulumi.get_project()}/{FEDERATION_STACK}")
+    stack = other_stack(FEDERATION_STACK)
     names = FederationOutputs.__dataclass_fields__
     return FederationOutputs(**{name: stack.require_output(name) for name in names})
+
+
+def other_stack(name: str) -> pulumi.StackReference:
+    """Another stack of this project."""
+    return pulumi.StackReference(f"{pulumi.get_organization()}/{pulumi.get_project()}/{name}")
 
 
 def build(the: Plan, root: Path = ROOT) -> dict[str, Any]:
@@ -51,7 +58,8 @@ def build(the: Plan, root: Path = ROOT) -> dict[str, Any]:
         site = Site(the.stack, SiteArgs(the.federation, the.site, references, machine, shared))
         return site.outputs()
     assert the.pool is not None
-    pool = Pool(the.stack, PoolArgs(the.federation, the.pool, references, shared))
+    host_keys = other_stack(the.pool.submit_node.site).require_output("host_keys")
+    pool = Pool(the.stack, PoolArgs(the.federation, the.pool, references, shared, host_keys))
     return pool.outputs()
 
 
@@ -60,5 +68,7 @@ def run() -> None:
     federation, _ = read_federation(ROOT)
     host = host_networks(federation.name) if federation and federation.embedded else []
     the = plan(ROOT, pulumi.get_stack(), stack_configuration(), host)
+    if the.pool is not None:
+        require_quorum(addresses.quorum_addresses(the.federation))
     for name, value in build(the).items():
         pulumi.export(name, value)

@@ -31,7 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    # In one piece, since several threads tell of their images.
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 def _chosen(images: dict[str, Image], names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .login import Login
 
 SUBMIT = """executable = /bin/sh
-arguments = "-c 'echo $(Process) ran as $(id -un) on $(hostname); sleep {seconds}'"
+arguments = "-c 'id -un; hostname; sleep {seconds}'"
 transfer_executable = false
 should_transfer_files = YES
 when_to_transfer_output = ON_EXIT
@@ -24,7 +24,7 @@ request_disk = 1MB
 queue {count}
 """
 
-ATTRIBUTES = "ProcId,JobStatus,ExitCode,LastRemoteHost,NumJobStarts,Owner,AerieSite,MATCH_AerieSite"
+ATTRIBUTES = "ProcId,JobStatus,ExitCode,LastRemoteHost,NumJobStarts"
 
 
 class JobsFailed(Exception):
@@ -43,8 +43,7 @@ class Ran:
 
 def submit(login: Login, count: int, seconds: float, folder: str) -> int:
     """Submits `count` jobs of `seconds` in a folder of the user's home; the cluster's number."""
-    text = SUBMIT.format(count=count, seconds=seconds).replace("$(id", "$$(id").replace("$$(id", "`id").replace("-un)", "-un`")
-    text = text.replace("$(hostname)", "`hostname`")
+    text = SUBMIT.format(count=count, seconds=seconds)
     done = login.run(f"mkdir -p {folder} && cd {folder} && cat > jobs.sub && condor_submit -terse jobs.sub", text)
     if done.returncode:
         raise JobsFailed(f"condor_submit failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -81,3 +80,11 @@ def wait(login: Login, cluster: int, count: int, timeout: float, tell: Callable[
 def by_host(ran: list[Ran]) -> list[tuple[str, int]]:
     """How many jobs each executor ran, most first."""
     return Counter(r.host for r in ran).most_common()
+
+
+def sites_of(login: Login) -> dict[str, str]:
+    """The site of each executor, by its host name, as its own ad says."""
+    done = login.run("condor_status -json -attributes Machine,AerieSite")
+    if done.returncode or not done.stdout.strip():
+        return {}
+    return {ad["Machine"]: ad.get("AerieSite", "?") for ad in json.loads(done.stdout)}

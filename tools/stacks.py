@@ -97,7 +97,7 @@ def run(verb: Verb, stacks: Iterable[str], console: Console, logs: Path, root: P
                 else:
                     chosen.preview(on_output=write, on_event=mine.event, diff=True, color="never")
                 mine.state = "done"
-            except Exception as error:  # noqa: BLE001 - whatever stops one stack is told beside the others'
+            except Exception as error:
                 out.flush()
                 mine.state = "failed"
                 failures[stack] = _failure(log, error)

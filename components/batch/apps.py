@@ -1,4 +1,5 @@
-"""A pool as three Marathon apps (v2 API, the form of Marathon 1.5 and later). Pure: no Marathon is spoken to here."""
+"""A pool as three Marathon apps (v2 API, the form of Marathon 1.5 and later). Pure: no Marathon is spoken to
+here."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ APP_NAME = {
     PoolRole.SUBMIT: "submit-node",
     PoolRole.EXECUTOR: "executors",
 }
-# Seconds. An agent that is gone without a word: its tasks count as lost after the first, are given up after the second.
+# Seconds. An agent that is gone without a word: its tasks count as lost after the first, are given up after
+# the second.
 UNREACHABLE = {"inactiveAfterSeconds": 30, "expungeAfterSeconds": 60}
 # The submit node cannot run anywhere else, its queue is there: it waits for its machine.
 UNREACHABLE_PINNED = {"inactiveAfterSeconds": 300, "expungeAfterSeconds": 600}
@@ -57,7 +59,12 @@ def environment(spec: PoolSpec, role: PoolRole, secrets: PoolSecrets) -> dict[st
         env["AERIE_SSH_HOST_KEY"] = _b64(own.ssh_host_key)
         env["AERIE_USERS"] = _json(
             [
-                {"name": user.name, "uid": user.uid, "ssh_keys": user.ssh_keys, "tokens": own.user_tokens.get(user.name, ())}
+                {
+                    "name": user.name,
+                    "uid": user.uid,
+                    "ssh_keys": user.ssh_keys,
+                    "tokens": own.user_tokens.get(user.name, ()),
+                }
                 for user in spec.users
             ]
         )
@@ -74,8 +81,6 @@ def _any_of(names: tuple[str, ...]) -> str:
 
 def _app(spec: PoolSpec, role: PoolRole, image: str, secrets: PoolSecrets, parameters: dict[str, str]) -> App:
     common = {
-        # Docker's usual limit of a million is what HTCondor would go through, one by one, at each start of a process.
-        "ulimit": "nofile=65536:65536",
         # No set-uid program makes a job more than its user.
         "security-opt": "no-new-privileges",
     }
@@ -158,5 +163,6 @@ def _executors(spec: PoolSpec, image: str, secrets: PoolSecrets) -> App:
 
 
 def marathon_apps(spec: PoolSpec, image: str, secrets: PoolSecrets) -> list[App]:
-    """The pool's apps, in the order in which they are best created: central manager, submit node, executors."""
+    """The pool's apps, in the order in which they are best created: central manager, submit node,
+    executors."""
     return [make(spec, image, secrets) for make in (_central_manager, _submit_node, _executors)]

@@ -1,7 +1,8 @@
-"""HTCondor configuration of each role, as text. Pure: a pool's description in, the content of one config.d file out.
+"""HTCondor configuration of each role, as text. Pure: a pool's description in, the content of one config.d
+file out.
 
-No name is ever resolved: daemons are named after their addresses (NO_DNS), since containers cannot look up each other.
-"""
+No name is ever resolved: daemons are named after their addresses (NO_DNS), since containers cannot look up
+each other."""
 
 from __future__ import annotations
 
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from .tokens import ROLE_IDENTITY, SUBMIT_KEY
 from .types import PoolRole, PoolSpec
 
-# What the daemons of an executor take of its memory (MiB): master, startd and shared port, and a starter for each job.
+# What the daemons of an executor take of its memory (MiB): master, startd and shared port, and a starter for
+# each job.
 EXECUTOR_OVERHEAD, STARTER_OVERHEAD = 72, 12
-# A job may run this long before a drain or a stop takes it away (seconds): for ever, within reason. Preemption: never.
+# A job may run this long before a drain or a stop takes it away (seconds): for ever, within reason.
+# Preemption: never.
 RETIREMENT = 10 * 365 * 86400
 
 
@@ -28,7 +31,8 @@ class Timers:
 
 
 def timers(slots: int) -> Timers:
-    """By the size of the pool: the collector is to get a few ads a second at most, small pools are to be quick."""
+    """By the size of the pool: the collector is to get a few ads a second at most, small pools are to be
+    quick."""
     if slots < 1000:
         return Timers(update=20, lifetime=40, negotiate=5, schedd=20, alive=15)
     if slots < 10000:
@@ -59,9 +63,10 @@ def _pool(spec: PoolSpec) -> list[str]:
 def _security(spec: PoolSpec, role: PoolRole) -> list[str]:
     """Who may do what, by identity.
 
-    Root and the user condor of the same container are `condor` (by FS); nobody holds a token of that name. `condor@family`
-    is what the daemons below one master are to each other. A claim makes a session of its own between schedd and executor,
-    and the collector hands administrators a session of each daemon's making; neither asks for these lists."""
+    Root and the user condor of the same container are `condor` (by FS); nobody holds a token of that name.
+    `condor@family` is what the daemons below one master are to each other. A claim makes a session of its own
+    between schedd and executor, and the collector hands administrators a session of each daemon's making;
+    neither asks for these lists."""
     users = [user.name for user in spec.users]
     admins = ["condor", "admin", *(user.name for user in spec.users if user.admin)]
     own = ROLE_IDENTITY[role]
@@ -72,7 +77,7 @@ def _security(spec: PoolSpec, role: PoolRole) -> list[str]:
 
     collector = role is PoolRole.CENTRAL_MANAGER
     submit = role is PoolRole.SUBMIT
-    lines = [
+    return [
         "SEC_DEFAULT_AUTHENTICATION = REQUIRED",
         "SEC_DEFAULT_ENCRYPTION = REQUIRED",
         "SEC_DEFAULT_INTEGRITY = REQUIRED",
@@ -95,13 +100,13 @@ def _security(spec: PoolSpec, role: PoolRole) -> list[str]:
         "ENABLE_RUNTIME_CONFIG = False",
         "ENABLE_PERSISTENT_CONFIG = False",
     ]
-    return lines
 
 
 def _container(spec: PoolSpec) -> list[str]:
     clock = timers(spec.slots)
     return [
-        # Containers have neither the right nor the need to tune the kernel, to own a keyring or a control group.
+        # Containers have neither the right nor the need to tune the kernel, to own a keyring or a control
+        # group.
         "DISCARD_SESSION_KEYRING_ON_STARTUP = False",
         "ENABLE_KERNEL_TUNING = False",
         "USE_PROCD = False",
@@ -179,7 +184,12 @@ def _executor(spec: PoolSpec) -> list[str]:
         f"MEMORY = {max(32, executors.memory - overhead)}",
     ]
     if executors.slots == "partitionable":
-        lines += ["NUM_SLOTS_TYPE_1 = 1", "SLOT_TYPE_1 = 100%", "SLOT_TYPE_1_PARTITIONABLE = True", "NUM_SLOTS = 1"]
+        lines += [
+            "NUM_SLOTS_TYPE_1 = 1",
+            "SLOT_TYPE_1 = 100%",
+            "SLOT_TYPE_1_PARTITIONABLE = True",
+            "NUM_SLOTS = 1",
+        ]
     else:
         lines += [f"NUM_SLOTS_TYPE_1 = {cores}", f"SLOT_TYPE_1 = 1/{cores}", f"NUM_SLOTS = {cores}"]
     return [

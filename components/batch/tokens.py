@@ -1,9 +1,10 @@
-"""HTCondor IDTOKENS, made offline: a token is a JWT signed (HS256) with a secret derived from the pool's signing key.
+"""HTCondor IDTOKENS, made offline: a token is a JWT signed (HS256) with a secret derived from the pool's
+signing key.
 
-How HTCondor derives it (and nobody's document says it all): the key file holds the key with each byte XORed with
-DE AD BE EF; the key named POOL, and only that, is taken twice in a row; HKDF-SHA256 makes 32 bytes of it.
-Everything is deterministic, so that a token that was given its `iat` and `jti` does not change from one run to the next.
-"""
+How HTCondor derives it (and nobody's document says it all): the key file holds the key with each byte XORed
+with DE AD BE EF; the key named POOL, and only that, is taken twice in a row; HKDF-SHA256 makes 32 bytes of
+it. Everything is deterministic, so that a token that was given its `iat` and `jti` does not change from one
+run to the next."""
 
 from __future__ import annotations
 
@@ -28,8 +29,9 @@ KEY_BYTES = 64
 POOL_KEY = "POOL"
 SUBMIT_KEY = "submit"
 
-# Least authority for each role's identity. The central manager's daemons talk to each other by their own means ("family
-# session"); its token is for its negotiator's and master's ads all the same. Whoever may WRITE is decided by ALLOW lists too.
+# Least authority for each role's identity. The central manager's daemons talk to each other by their own
+# means ("family session"); its token is for its negotiator's and master's ads all the same. Whoever may WRITE
+# is decided by ALLOW lists too.
 ROLE_IDENTITY = {
     PoolRole.CENTRAL_MANAGER: "central-manager",
     PoolRole.SUBMIT: "submit",
@@ -61,7 +63,9 @@ def signing_key_from_seed(seed: bytes, name: str) -> bytes:
 
 
 def _secret(key_file: bytes, key_id: str) -> bytes:
-    key = bytes(byte ^ mask for byte, mask in zip(key_file, itertools.cycle(b"\xde\xad\xbe\xef"), strict=False))
+    key = bytes(
+        byte ^ mask for byte, mask in zip(key_file, itertools.cycle(b"\xde\xad\xbe\xef"), strict=False)
+    )
     if key_id == POOL_KEY:
         key += key
     return HKDF(hashes.SHA256(), 32, salt=b"htcondor", info=b"master jwt").derive(key)
@@ -93,10 +97,16 @@ def mint(
     jti: str | None = None,
     lifetime: int | None = None,
 ) -> str:
-    """A token for `identity` (user@domain). `issuer`: the pool's TRUST_DOMAIN. `authz`: the most it may be used for; all
-    of the identity's rights if empty. `iat`: Unix time, now if None. `lifetime`: seconds, no end if None."""
+    """A token for `identity` (user@domain). `issuer`: the pool's TRUST_DOMAIN. `authz`: the most it may be
+    used for; all of the identity's rights if empty. `iat`: Unix time, now if None. `lifetime`: seconds, no
+    end if None."""
     issued = int(time.time()) if iat is None else iat
-    claims: dict[str, Any] = {"iat": issued, "iss": issuer, "jti": jti or os.urandom(16).hex(), "sub": identity}
+    claims: dict[str, Any] = {
+        "iat": issued,
+        "iss": issuer,
+        "jti": jti or os.urandom(16).hex(),
+        "sub": identity,
+    }
     if lifetime is not None:
         claims["exp"] = issued + lifetime
     if authz:
@@ -119,7 +129,8 @@ class Token:
 
 
 def verify(token: str, key_file: bytes, *, now: int | None = None) -> Token:
-    """The token's content; raises TokenError if another key signed it, if it is malformed or (given `now`) out of date."""
+    """The token's content; raises TokenError if another key signed it, if it is malformed or (given `now`)
+    out of date."""
     try:
         header_part, claims_part, signature = token.strip().split(".")
         header, claims = json.loads(_decode(header_part)), json.loads(_decode(claims_part))
@@ -140,7 +151,9 @@ def verify(token: str, key_file: bytes, *, now: int | None = None) -> Token:
     if header.get("alg") != "HS256":
         raise TokenError(f"algorithm {header.get('alg')!r}, not HS256")
     body = f"{header_part}.{claims_part}".encode()
-    if not hmac.compare_digest(hmac.digest(_secret(key_file, key_id), body, hashlib.sha256), _decode(signature)):
+    if not hmac.compare_digest(
+        hmac.digest(_secret(key_file, key_id), body, hashlib.sha256), _decode(signature)
+    ):
         raise TokenError("signed with another key")
     if now is not None and found.expires is not None and found.expires <= now:
         raise TokenError(f"expired {now - found.expires} s ago")
@@ -156,15 +169,23 @@ def _jti(key_file: bytes, identity: str, key_id: str, generation: int) -> str:
 def pool_secrets(
     spec: PoolSpec, pool_key: bytes, submit_key: bytes, ssh_host_key: str, *, iat: int, generation: int = 0
 ) -> PoolSecrets:
-    """All tokens of a pool. The same arguments give the same tokens; `iat` is when the keys were made (Unix time).
+    """All tokens of a pool. The same arguments give the same tokens; `iat` is when the keys were made (Unix
+    time).
 
-    Two keys, since only who holds a key can check tokens: the central manager checks those of the pool, the submit node
-    those that let remote tools talk to the schedd. Whoever breaks into the submit node cannot make himself an executor."""
+    Two keys, since only who holds a key can check tokens: the central manager checks those of the pool, the
+    submit node those that let remote tools talk to the schedd. Whoever breaks into the submit node cannot
+    make himself an executor."""
 
     def token(name: str, authz: Sequence[str], key_id: str = POOL_KEY) -> str:
         key, identity = (pool_key if key_id == POOL_KEY else submit_key), f"{name}@{spec.domain}"
         return mint(
-            key, identity, spec.domain, key_id=key_id, authz=authz, iat=iat, jti=_jti(key, identity, key_id, generation)
+            key,
+            identity,
+            spec.domain,
+            key_id=key_id,
+            authz=authz,
+            iat=iat,
+            jti=_jti(key, identity, key_id, generation),
         )
 
     def role_token(role: PoolRole) -> str:

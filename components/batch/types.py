@@ -1,4 +1,5 @@
-"""What a pool is, with everything decided: the input of the pure functions in `condor_config`, `tokens` and `apps`."""
+"""What a pool is, with everything decided: the input of the pure functions in `condor_config`, `tokens` and
+`apps`."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ class PoolRole(StrEnum):
 
 @dataclass(frozen=True)
 class CentralManagerSpec:
-    """Collector and negotiator. `address`: its fixed IPv4 address in the network `fixed`. `cpus` in cores, `memory` in MiB."""
+    """Collector and negotiator. `address`: its fixed IPv4 address in the network `fixed`. `cpus` in cores,
+    `memory` in MiB."""
 
     address: str
     cpus: float = 0.2
@@ -27,9 +29,10 @@ class CentralManagerSpec:
 
 @dataclass(frozen=True)
 class SubmitNodeSpec:
-    """Schedd and log-in. `address`: fixed IPv4 address in the network `fixed`. `site` and `node` (the agent's attribute
-    `node`) say where its spool volume is, so where it must run. `ssh_port`: where users reach sshd from outside, on the
-    site's front-end; in the container sshd always listens on 22. `cpus` in cores, `memory` in MiB."""
+    """Schedd and log-in. `address`: fixed IPv4 address in the network `fixed`. `site` and `node` (the agent's
+    attribute `node`) say where its spool volume is, so where it must run. `ssh_port`: where users reach sshd
+    from outside, on the site's front-end; in the container sshd always listens on 22. `cpus` in cores,
+    `memory` in MiB."""
 
     address: str
     site: str
@@ -44,7 +47,8 @@ class ExecutorsSpec:
     """`count` containers of `cpus` cores, `memory` MiB and `disk` MiB each.
 
     `slots`: "partitionable", one slot that is cut to each job's request, or "fixed", one equal slot a core.
-    `grace`: seconds that running jobs may go on when an executor is told to stop (scaled down, replaced, updated)."""
+    `grace`: seconds that running jobs may go on when an executor is told to stop (scaled down, replaced,
+    updated)."""
 
     count: int = 1
     cpus: float = 1.0
@@ -56,8 +60,8 @@ class ExecutorsSpec:
 
 @dataclass(frozen=True)
 class PoolUser:
-    """Somebody who logs in and whose jobs run as himself. `ssh_keys`: lines as in a .pub file. `admin`: may drain, switch
-    off and reconfigure daemons of the pool from the submit node."""
+    """Somebody who logs in and whose jobs run as himself. `ssh_keys`: lines as in a .pub file. `admin`: may
+    drain, switch off and reconfigure daemons of the pool from the submit node."""
 
     name: str
     uid: int
@@ -67,8 +71,8 @@ class PoolUser:
 
 @dataclass(frozen=True)
 class Accounting:
-    """HTCondor's accounting groups: name (dotted for subgroups) to its quota, a share (0 to 1) of the pool if below or
-    equal to 1, else a number of cores. `accept_surplus`: idle shares of others may be used."""
+    """HTCondor's accounting groups: name (dotted for subgroups) to its quota, a share (0 to 1) of the pool if
+    below or equal to 1, else a number of cores. `accept_surplus`: idle shares of others may be used."""
 
     groups: Mapping[str, float] = field(default_factory=dict)
     accept_surplus: bool = True
@@ -78,9 +82,10 @@ class Accounting:
 class PoolSpec:
     """One HTCondor pool.
 
-    `sites`: where its containers may run. `site_networks`: site to its container network (CIDR), by which an executor
-    knows its site. `condor_config`: the administrator's further lines, for all roles. `job_lease`: seconds without contact
-    after which a job of a lost executor is run again, and for which a job outlives the absence of its submit node."""
+    `sites`: where its containers may run. `site_networks`: site to its container network (CIDR), by which an
+    executor knows its site. `condor_config`: the administrator's further lines, for all roles. `job_lease`:
+    seconds without contact after which a job of a lost executor is run again, and for which a job outlives
+    the absence of its submit node."""
 
     name: str
     sites: tuple[str, ...]
@@ -107,9 +112,9 @@ class PoolSpec:
 
 @dataclass(frozen=True)
 class RoleSecrets:
-    """What one role's container is given. `signing_key`: bytes of the key file, for those who check tokens themselves.
-    `admin_token`: for the tools that root runs in the central manager's container, towards the schedd. `user_tokens`: user name to the tokens in his home.
-    `ssh_host_key`: OpenSSH private key."""
+    """What one role's container is given. `signing_key`: bytes of the key file, for those who check tokens
+    themselves. `admin_token`: for the tools that root runs in the central manager's container, towards the
+    schedd. `user_tokens`: user name to the tokens in his home. `ssh_host_key`: OpenSSH private key."""
 
     token: str
     signing_key: bytes = b""

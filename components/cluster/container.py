@@ -77,7 +77,10 @@ docker image inspect {spec.image} >/dev/null 2>&1 || docker pull -q {spec.image}
 docker stop -t {spec.stop_seconds} {spec.name} >/dev/null 2>&1 || true
 docker rm -f {spec.name} >/dev/null 2>&1 || true
 mkdir -p {FILES}/{spec.name}
-find {FILES}/{spec.name} -mindepth 1 -delete
+if [ -f {FILES}/{spec.name}/.files ]; then
+  (cd {FILES}/{spec.name} && xargs -r rm -f < .files)
+fi
+(cd "$new" && ls -A) > "$new/.files"
 find "$new" -mindepth 1 -exec mv -t {FILES}/{spec.name} {{}} +
 rmdir "$new"
 docker run {shlex.join(run_arguments(spec))} >/dev/null{ready}

@@ -9,6 +9,7 @@ import pulumi
 from pulumi_command import remote
 
 from ..iaas.machine import Machine
+from ..outputs import secret
 from .container import ContainerSpec, file_lines, start_script, stop_script
 
 
@@ -30,7 +31,8 @@ class Service(pulumi.ComponentResource):
     ):
         super().__init__("aerie:cluster:Service", name, None, opts)
         spec, modes = args.container, dict(args.modes)
-        files = pulumi.Output.secret(pulumi.Output.all(**args.files)).apply(lambda texts: file_lines(texts, modes))
+        texts: pulumi.Output[dict[str, str]] = pulumi.Output.all(**args.files)
+        files = secret(texts.apply(lambda t: file_lines(t, modes)))
         self.command = remote.Command(
             name,
             connection=args.machine.connection,
@@ -40,7 +42,7 @@ class Service(pulumi.ComponentResource):
             triggers=[args.machine.identity],
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[args.machine.ready, *after], deleted_with=args.machine.resource, delete_before_replace=True
+                parent=self, depends_on=[*([args.machine.ready] if args.machine.ready else []), *after], deleted_with=args.machine.resource, delete_before_replace=True
             ),
         )
         self.register_outputs({})

@@ -8,27 +8,25 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_command import remote
 
-from ..cluster.container import ContainerSpec
+from ..cluster.container import FILES, ContainerSpec
 from ..cluster.service import Service, ServiceArgs
 from ..iaas.machine import Machine
 from ..spec import addresses
 from ..spec.model import Federation
 
-PEERS = "/etc/aerie/vpn-peers"  # on the front-end: one file a peer site
+PEERS = f"{FILES}/vpn"  # on the front-end: the private key, and one file a peer site
 
 
-def vpn_container(image: str, port: int) -> ContainerSpec:
+def vpn_container(image: str) -> ContainerSpec:
     """The daemon that keeps an interface for each file in PEERS."""
     return ContainerSpec(
         name="vpn",
         image=image,
-        command=("vpn", "run"),
-        env={"VPN_LISTEN_PORT": str(port)},
-        mounts=(f"{PEERS}:{PEERS}:ro",),
+        command=("run",),
         capabilities=("NET_ADMIN",),
         devices=("/dev/net/tun",),
         memory=128,
-        ready="docker exec vpn vpn status",
+        ready="docker exec vpn vpn sync",
     )
 
 
@@ -43,9 +41,11 @@ def peer_file(federation: Federation, site: str, peer: str, public_key: str) -> 
             f"# Address = {addresses.front_end(federation, site)}/32",
             f"# Mtu = {federation.network.vpn_mtu}",
             f"# Routes = {there.lan}",
+            "[Interface]",
+            f"ListenPort = {addresses.vpn_port(federation, site, peer)}",
             "[Peer]",
             f"PublicKey = {public_key}",
-            f"Endpoint = {there.vpn_endpoint}",
+            f"Endpoint = {there.vpn_endpoint.partition(':')[0]}:{addresses.vpn_port(federation, peer, site)}",
             "AllowedIPs = 0.0.0.0/0",
             "PersistentKeepalive = 15",
             "",
@@ -71,17 +71,16 @@ class Vpn(pulumi.ComponentResource):
     def __init__(self, name: str, args: VpnArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("aerie:fabric:Vpn", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        port = int(args.federation.sites[args.site].vpn_endpoint.partition(":")[2])
         self.service = Service(
             f"{name}-vpn",
-            ServiceArgs(args.front_end, vpn_container(args.image, port), {"private.key": args.private_key}),
+            ServiceArgs(args.front_end, vpn_container(args.image), {"private.key": args.private_key}),
             child,
         )
         self.peers = [
             remote.Command(
                 f"{name}-vpn-{peer}",
                 connection=args.front_end.connection,
-                create=f"set -eu; umask 077; mkdir -p {PEERS}; cat > {PEERS}/{peer}.conf; docker exec vpn vpn sync",
+                create=f"set -eu; umask 077; cat > {PEERS}/{peer}.conf; docker exec vpn vpn sync",
                 delete=f"rm -f {PEERS}/{peer}.conf; docker exec vpn vpn sync",
                 stdin=pulumi.Output.from_input(key).apply(
                     lambda k, peer=peer: peer_file(args.federation, args.site, peer, k)  # type: ignore[misc]

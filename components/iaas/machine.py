@@ -12,7 +12,8 @@ from pulumi_command import remote
 class Machine:
     """What the rest of the program knows of a machine.
 
-    `resource` is what the machine's end is: whatever runs on it needs no deletion of its own then.
+    `resource` is what the machine's end is: whatever runs on it needs no deletion of its own then. It and `ready` are
+    None for a machine of another stack.
     `identity` changes when the machine is made anew; `ready` is there once its Docker engine answers.
     """
 
@@ -21,14 +22,19 @@ class Machine:
     address: str
     front_end: bool
     connection: remote.ConnectionArgs
-    resource: pulumi.Resource
+    resource: pulumi.Resource | None
     identity: pulumi.Output[str]
-    ready: pulumi.Resource
+    ready: pulumi.Resource | None
+
+
+def front_end_name(site: str) -> str:
+    """The name of the site's front-end."""
+    return f"{site}-front-end"
 
 
 def machine_names(site: str, agents: int) -> list[str]:
     """The front-end, then the agents, numbered from 1: a machine keeps its name when others come or go."""
-    return [f"{site}-front-end", *(f"{site}-agent-{n}" for n in range(1, agents + 1))]
+    return [front_end_name(site), *(f"{site}-agent-{n}" for n in range(1, agents + 1))]
 
 
 DOCKER_ANSWERS = """set -eu

@@ -106,5 +106,6 @@ def password(size: int = 24) -> dict[str, str]:
 
 
 def signing_key(size: int = 64) -> dict[str, str]:
-    """Random bytes for HTCondor's pool signing key, base64: {value}."""
-    return {"value": base64.b64encode(secrets.token_bytes(size)).decode()}
+    """Random bytes for an HTCondor signing key, base64, and when they were made, Unix time: {value, made}."""
+    made = int(datetime.now(UTC).timestamp())
+    return {"value": base64.b64encode(secrets.token_bytes(size)).decode(), "made": str(made)}

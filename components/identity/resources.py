@@ -115,9 +115,11 @@ class Password(Resource, module="identity", name="Password"):
 
 
 class SigningKey(Resource, module="identity", name="SigningKey"):
-    """The key by which a pool's central manager signs and checks IDTOKENS, base64."""
+    """The key by which a daemon signs and checks IDTOKENS, base64, and when it was `made`, Unix time."""
 
     value: pulumi.Output[str]
+    made: pulumi.Output[str]
 
     def __init__(self, name: str, generation: int = 0, opts: pulumi.ResourceOptions | None = None):
-        super().__init__(_Identity("signing", []), name, {"generation": generation, "value": None}, _options(opts, ["value"]))
+        props = {"generation": generation, "value": None, "made": None}
+        super().__init__(_Identity("signing", []), name, props, _options(opts, ["value"]))

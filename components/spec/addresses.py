@@ -48,6 +48,22 @@ def front_end(federation: Federation, site: str) -> str:
     return str(lan(federation, site).front_end)
 
 
+def vpn_port(federation: Federation, site: str, peer: str) -> int:
+    """The UDP port on which the front-end of `site` listens for `peer`: each tunnel has an interface of its own.
+
+    The port of `vpn_endpoint`, plus the number of the peer's LAN among the /24s of `network.lans`.
+    """
+    base = int(federation.sites[site].vpn_endpoint.partition(":")[2])
+    offset = int(federation.sites[peer].lan.network_address) - int(federation.network.lans.network_address)
+    return base + (offset >> 8)
+
+
+def vpn_ports(federation: Federation, site: str) -> tuple[int, int]:
+    """The first and the last UDP port that a site's front-end may listen on for peers, now or later."""
+    base = int(federation.sites[site].vpn_endpoint.partition(":")[2])
+    return base, base + (federation.network.lans.num_addresses - 1 >> 8)
+
+
 def quorum_addresses(federation: Federation) -> dict[str, str]:
     """Front-end addresses of the sites that hold quorum members, by site."""
     return {name: front_end(federation, name) for name in federation.quorum_sites}

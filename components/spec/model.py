@@ -30,6 +30,13 @@ Name = Annotated[
         "is no name|write 1 to 20 of a-z, 0-9 and '-', a letter first and no '-' last",
     ),
 ]
+SiteName = Annotated[  # the VPN's interface wg-<site> has at most 15 characters
+    str,
+    _matches(
+        r"[a-z]([a-z0-9-]{0,10}[a-z0-9])?",
+        "is no name of a site|write 1 to 12 of a-z, 0-9 and '-', a letter first and no '-' last",
+    ),
+]
 UserName = Annotated[
     str,
     _matches(
@@ -99,7 +106,7 @@ class Federation(Model):
     network: Network = Network()
     images: Images
     embedded: Embedded | None = None
-    sites: dict[Name, Site] = Field(min_length=1)
+    sites: dict[SiteName, Site] = Field(min_length=1)
 
     @property
     def quorum_sites(self) -> list[str]:
@@ -158,7 +165,7 @@ class CentralManager(Role):
 class SubmitNode(Role):
     """Where users log in: `ssh_port` is on the front-end of `site`; the spool stays on that front-end."""
 
-    site: Name
+    site: SiteName
     address: IPv4Address | None = None
     ssh_port: int = Field(2222, ge=1024, le=65535)
 
@@ -185,7 +192,7 @@ class User(Model):
 class Pool(Model):
     """One HTCondor pool: `aerie:pool` in Pulumi.<pool>.yaml."""
 
-    sites: list[Name] = Field(min_length=1)
+    sites: list[SiteName] = Field(min_length=1)
     via: Literal["marathon"] = "marathon"
     number: int = Field(1, ge=1, le=60, description="no two pools of a federation have the same")
     central_manager: CentralManager = CentralManager()

@@ -38,8 +38,8 @@ create() {
     fi
     [ -c /dev/net/tun ] || { echo "$1: the kernel has no WireGuard, and /dev/net/tun is missing"; return 1; }
     # `-f`, and never the variable WG_PROCESS_FOREGROUND: with it set wireguard-go starts itself over and over.
-    # Its standard error ends in the container's log; `create` runs in the supervisor itself, so that it is its child.
-    env -u WG_PROCESS_FOREGROUND LOG_LEVEL=error wireguard-go -f "$1" >&2 &
+    # Its output goes to the log of the container (5, see `run`); `create` runs in the supervisor itself, so that it is its child.
+    env -u WG_PROCESS_FOREGROUND LOG_LEVEL=error wireguard-go -f "$1" >&5 2>&5 5>&- 9>&- &
     daemon[$!]=$1
     local pid=$! deadline=$((SECONDS + 10))
     until wg show "$1" > /dev/null 2>&1; do

@@ -64,11 +64,12 @@ def openssl(*words: str, cwd: Path) -> None:
 
 def certificates(folder: Path, addresses: list[str]) -> None:
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", "ca.key",
-            "-out", "ca.crt", "-days", "2", "-subj", "/CN=test ca", cwd=folder)  # fmt: skip
+            "-out", "ca.crt", "-days", "2", "-subj", "/CN=test ca",
+            "-addext", "keyUsage=critical,keyCertSign,cRLSign", cwd=folder)  # fmt: skip
     for a in addresses:
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{a}.key",
                 "-out", f"{a}.csr", "-subj", "/CN=mesos", cwd=folder)  # fmt: skip
-        (folder / "ext").write_text(f"subjectAltName=IP:{a}\n")
+        (folder / "ext").write_text(f"subjectAltName=IP:{a}\nauthorityKeyIdentifier=keyid\n")
         openssl("x509", "-req", "-in", f"{a}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
                 "-extfile", "ext", "-out", f"{a}.crt", cwd=folder)  # fmt: skip
 
@@ -87,6 +88,8 @@ VIEWS: Json = {
     **acl("admin", "view_containers", "users"),
     **acl("admin", "access_sandboxes", "users"),
     **acl("admin", "access_mesos_logs", "logs"),
+    # The agent asks its own ACLs once more before it runs a task.
+    "run_tasks": [{"principals": {"values": ["tester"]}, "users": {"values": ["root"]}}],
 }
 MASTER_ACLS: Json = {
     **VIEWS,
@@ -94,7 +97,6 @@ MASTER_ACLS: Json = {
     **acl("agent", "register_agents", "agents"),
     **acl("tester", "register_frameworks", "roles"),
     **acl("tester", "teardown_frameworks", "framework_principals"),
-    "run_tasks": [{"principals": {"values": ["tester"]}, "users": {"values": ["root"]}}],
 }
 
 

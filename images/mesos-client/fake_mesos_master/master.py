@@ -21,7 +21,15 @@ from typing import Any
 from aiohttp import web
 
 Json = dict[str, Any]
-_TERMINAL = {"TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST", "TASK_DROPPED", "TASK_GONE"}
+_TERMINAL = {
+    "TASK_FINISHED",
+    "TASK_FAILED",
+    "TASK_KILLED",
+    "TASK_ERROR",
+    "TASK_LOST",
+    "TASK_DROPPED",
+    "TASK_GONE",
+}
 
 
 @dataclass
@@ -79,9 +87,17 @@ def demand(info: Json) -> tuple[dict[str, float], set[int]]:
 class FakeMaster:
     """`auto_run`: launched tasks become TASK_RUNNING by themselves.  Times in seconds."""
 
-    def __init__(self, agents: list[FakeAgent], *, heartbeat: float = 15.0, auto_run: bool = True,
-                 auto_kill: bool = True, credentials: tuple[str, str] | None = None, allocation: float = 0.05,
-                 address_of: Callable[[FakeTask], str | None] = lambda _t: None) -> None:
+    def __init__(
+        self,
+        agents: list[FakeAgent],
+        *,
+        heartbeat: float = 15.0,
+        auto_run: bool = True,
+        auto_kill: bool = True,
+        credentials: tuple[str, str] | None = None,
+        allocation: float = 0.05,
+        address_of: Callable[[FakeTask], str | None] = lambda _t: None,
+    ) -> None:
         self.agents = {a.id: a for a in agents}
         self.tasks: dict[str, FakeTask] = {}
         self.history: list[FakeTask] = []
@@ -93,9 +109,16 @@ class FakeMaster:
         self.subscriptions = 0
         self.silent = False
         self.port = 0
-        self._auto_run, self._auto_kill, self._heartbeat, self._allocation = auto_run, auto_kill, heartbeat, allocation
+        self._auto_run, self._auto_kill, self._heartbeat, self._allocation = (
+            auto_run,
+            auto_kill,
+            heartbeat,
+            allocation,
+        )
         self._address_of = address_of
-        self._auth = ("Basic " + base64.b64encode(":".join(credentials).encode()).decode()) if credentials else None
+        self._auth = (
+            ("Basic " + base64.b64encode(":".join(credentials).encode()).decode()) if credentials else None
+        )
         self._offers: dict[str, FakeAgent] = {}
         self._number = itertools.count()
         self._stream: asyncio.Queue[Json | None] | None = None
@@ -137,8 +160,17 @@ class FakeMaster:
 
     # -- what tests do to the cluster
 
-    def update(self, task_id: str, state: str, *, healthy: bool | None = None, message: str = "", reason: str = "",
-               acknowledged: bool = True, source: str = "SOURCE_EXECUTOR") -> None:
+    def update(
+        self,
+        task_id: str,
+        state: str,
+        *,
+        healthy: bool | None = None,
+        message: str = "",
+        reason: str = "",
+        acknowledged: bool = True,
+        source: str = "SOURCE_EXECUTOR",
+    ) -> None:
         task = self.tasks[task_id]
         task.state = state
         if healthy is not None:
@@ -160,15 +192,25 @@ class FakeMaster:
             self._offers.pop(agent.offered, None)
             agent.offered = None
         for task in [t for t in self.tasks.values() if t.agent is agent]:
-            self.update(task.id, "TASK_UNREACHABLE", acknowledged=False, source="SOURCE_MASTER",
-                        reason="REASON_SLAVE_REMOVED")
+            self.update(
+                task.id,
+                "TASK_UNREACHABLE",
+                acknowledged=False,
+                source="SOURCE_MASTER",
+                reason="REASON_SLAVE_REMOVED",
+            )
 
     def return_agent(self, agent_id: str) -> None:
         agent = self.agents[agent_id]
         agent.alive, agent.fresh = True, True
         for task in [t for t in self.tasks.values() if t.agent is agent]:
-            self.update(task.id, "TASK_RUNNING", acknowledged=False, source="SOURCE_MASTER",
-                        reason="REASON_SLAVE_REREGISTERED")
+            self.update(
+                task.id,
+                "TASK_RUNNING",
+                acknowledged=False,
+                source="SOURCE_MASTER",
+                reason="REASON_SLAVE_REREGISTERED",
+            )
 
     def running(self, prefix: str = "") -> list[FakeTask]:
         return [t for t in self.tasks.values() if t.state == "TASK_RUNNING" and t.id.startswith(prefix)]
@@ -180,13 +222,19 @@ class FakeMaster:
             self._stream.put_nowait(event)
 
     def _status(self, task: FakeTask, **more: str) -> Json:
-        status: Json = {"task_id": {"value": task.id}, "agent_id": {"value": task.agent.id}, "state": task.state,
-                        "timestamp": time.time(), **{k: v for k, v in more.items() if v}}
+        status: Json = {
+            "task_id": {"value": task.id},
+            "agent_id": {"value": task.agent.id},
+            "state": task.state,
+            "timestamp": time.time(),
+            **{k: v for k, v in more.items() if v},
+        }
         if task.healthy is not None:
             status["healthy"] = task.healthy
         if task.address:
-            status["container_status"] = {"network_infos": [{"ip_addresses": [
-                {"ip_address": task.address, "protocol": "IPv4"}]}]}
+            status["container_status"] = {
+                "network_infos": [{"ip_addresses": [{"ip_address": task.address, "protocol": "IPv4"}]}]
+            }
         return status
 
     def _release(self, task: FakeTask) -> None:
@@ -208,7 +256,11 @@ class FakeMaster:
                 continue
             offers = []
             for agent in self.agents.values():
-                if agent.alive and agent.offered is None and (agent.fresh or time.monotonic() >= agent.refused_until):
+                if (
+                    agent.alive
+                    and agent.offered is None
+                    and (agent.fresh or time.monotonic() >= agent.refused_until)
+                ):
                     free = agent.free()
                     if free["cpus"] < 0.01:
                         continue
@@ -221,12 +273,23 @@ class FakeMaster:
     def _offer(self, agent: FakeAgent, free: Json) -> Json:
         role = (self.framework.get("roles") or ["*"])[0]
         allocated = {"allocation_info": {"role": role}}
-        resources: list[Json] = [{"name": n, "type": "SCALAR", "scalar": {"value": free[n]}, **allocated}
-                                 for n in ("cpus", "mem", "disk", "gpus") if free[n] > 0]
+        resources: list[Json] = [
+            {"name": n, "type": "SCALAR", "scalar": {"value": free[n]}, **allocated}
+            for n in ("cpus", "mem", "disk", "gpus")
+            if free[n] > 0
+        ]
         resources.append({"name": "ports", "type": "RANGES", "ranges": {"range": free["ports"]}, **allocated})
-        return {"id": {"value": agent.offered}, "framework_id": {"value": self.framework_id},
-                "agent_id": {"value": agent.id}, "hostname": agent.hostname, "resources": resources, **allocated,
-                "attributes": [{"name": k, "type": "TEXT", "text": {"value": v}} for k, v in agent.attributes.items()]}
+        return {
+            "id": {"value": agent.offered},
+            "framework_id": {"value": self.framework_id},
+            "agent_id": {"value": agent.id},
+            "hostname": agent.hostname,
+            "resources": resources,
+            **allocated,
+            "attributes": [
+                {"name": k, "type": "TEXT", "text": {"value": v}} for k, v in agent.attributes.items()
+            ],
+        }
 
     async def _beat(self) -> None:
         while True:
@@ -265,10 +328,19 @@ class FakeMaster:
         self._stream_id = stream_id = str(uuid.uuid4())
         for agent in self.agents.values():
             agent.refused_until = 0.0
-        response = web.StreamResponse(headers={"Mesos-Stream-Id": stream_id, "Content-Type": "application/json"})
+        response = web.StreamResponse(
+            headers={"Mesos-Stream-Id": stream_id, "Content-Type": "application/json"}
+        )
         await response.prepare(request)
-        self._send({"type": "SUBSCRIBED", "subscribed": {"framework_id": {"value": self.framework_id},
-                                                         "heartbeat_interval_seconds": self._heartbeat}})
+        self._send(
+            {
+                "type": "SUBSCRIBED",
+                "subscribed": {
+                    "framework_id": {"value": self.framework_id},
+                    "heartbeat_interval_seconds": self._heartbeat,
+                },
+            }
+        )
         for task in self.tasks.values():
             for status in task.unacknowledged.values():
                 self._send({"type": "UPDATE", "update": {"status": status}})
@@ -300,13 +372,28 @@ class FakeMaster:
         self.tasks[task.id] = task
         self.history.append(task)
         if agent is None:
-            return self.update(task.id, "TASK_DROPPED", message="the offer is not valid", source="SOURCE_MASTER",
-                               reason="REASON_INVALID_OFFERS", acknowledged=False)
+            return self.update(
+                task.id,
+                "TASK_DROPPED",
+                message="the offer is not valid",
+                source="SOURCE_MASTER",
+                reason="REASON_INVALID_OFFERS",
+                acknowledged=False,
+            )
         low, high = agent.ports
-        if any(getattr(agent, n, 0.0) < v - 1e-6 for n, v in scalars.items()) or ports & agent.used_ports \
-                or any(p < low or p > high for p in ports):
-            return self.update(task.id, "TASK_ERROR", message="more than was offered", source="SOURCE_MASTER",
-                               reason="REASON_TASK_INVALID", acknowledged=False)
+        if (
+            any(getattr(agent, n, 0.0) < v - 1e-6 for n, v in scalars.items())
+            or ports & agent.used_ports
+            or any(p < low or p > high for p in ports)
+        ):
+            return self.update(
+                task.id,
+                "TASK_ERROR",
+                message="more than was offered",
+                source="SOURCE_MASTER",
+                reason="REASON_TASK_INVALID",
+                acknowledged=False,
+            )
         for name, value in scalars.items():
             setattr(agent, name, round(getattr(agent, name) - value, 6))
         agent.used_ports |= ports
@@ -342,9 +429,19 @@ class FakeMaster:
     def _on_kill(self, body: Json) -> None:
         task_id = body["kill"]["task_id"]["value"]
         if task_id not in self.tasks:
-            self._send({"type": "UPDATE", "update": {"status": {
-                "task_id": {"value": task_id}, "state": "TASK_GONE", "source": "SOURCE_MASTER",
-                "reason": "REASON_RECONCILIATION"}}})
+            self._send(
+                {
+                    "type": "UPDATE",
+                    "update": {
+                        "status": {
+                            "task_id": {"value": task_id},
+                            "state": "TASK_GONE",
+                            "source": "SOURCE_MASTER",
+                            "reason": "REASON_RECONCILIATION",
+                        }
+                    },
+                }
+            )
         elif self._auto_kill and self.tasks[task_id].agent.alive:
             self.update(task_id, "TASK_KILLING")
             self.update(task_id, "TASK_KILLED")

@@ -10,8 +10,13 @@ class Backoff:
     Times are seconds.  `next()` gives the time to wait; `reset()` is called after a success.
     """
 
-    def __init__(self, first: float = 0.5, most: float = 15.0, factor: float = 2.0,
-                 rand: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        first: float = 0.5,
+        most: float = 15.0,
+        factor: float = 2.0,
+        rand: Callable[[], float] = random.random,
+    ) -> None:
         if first <= 0 or most < first or factor < 1:
             raise ValueError("need 0 < first <= most and factor >= 1")
         self._first, self._most, self._factor, self._rand = first, most, factor, rand

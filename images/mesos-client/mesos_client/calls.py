@@ -24,9 +24,14 @@ class Framework:
     labels: tuple[tuple[str, str], ...] = ()
 
     def info(self, framework_id: str | None) -> Json:
-        info: Json = {"name": self.name, "user": self.user, "roles": list(self.roles),
-                      "failover_timeout": self.failover_timeout, "checkpoint": self.checkpoint,
-                      "capabilities": [{"type": c} for c in self.capabilities]}
+        info: Json = {
+            "name": self.name,
+            "user": self.user,
+            "roles": list(self.roles),
+            "failover_timeout": self.failover_timeout,
+            "checkpoint": self.checkpoint,
+            "capabilities": [{"type": c} for c in self.capabilities],
+        }
         if self.principal:
             info["principal"] = self.principal
         if self.hostname:
@@ -57,7 +62,9 @@ def subscribe(framework: Framework, framework_id: str | None, suppressed_roles: 
     return body
 
 
-def update_framework(framework: Framework, framework_id: str | None, suppressed_roles: Sequence[str] = ()) -> Json:
+def update_framework(
+    framework: Framework, framework_id: str | None, suppressed_roles: Sequence[str] = ()
+) -> Json:
     body: Json = {"framework_info": framework.info(framework_id)}
     if suppressed_roles:
         body["suppressed_roles"] = list(suppressed_roles)
@@ -65,8 +72,10 @@ def update_framework(framework: Framework, framework_id: str | None, suppressed_
 
 
 def accept(offer_ids: Iterable[str], operations: Sequence[Json], refuse_seconds: float | None = None) -> Json:
-    return {"type": "ACCEPT", "accept": {"offer_ids": ids(offer_ids), "operations": list(operations),
-                                         **filters(refuse_seconds)}}
+    return {
+        "type": "ACCEPT",
+        "accept": {"offer_ids": ids(offer_ids), "operations": list(operations), **filters(refuse_seconds)},
+    }
 
 
 def launch(task_infos: Sequence[Json]) -> Json:
@@ -96,20 +105,31 @@ def kill(task_id: str, agent_id: str | None = None, grace_seconds: float | None 
 
 
 def acknowledge(agent_id: str, task_id: str, uuid: str) -> Json:
-    return {"type": "ACKNOWLEDGE",
-            "acknowledge": {"agent_id": {"value": agent_id}, "task_id": {"value": task_id}, "uuid": uuid}}
+    return {
+        "type": "ACKNOWLEDGE",
+        "acknowledge": {"agent_id": {"value": agent_id}, "task_id": {"value": task_id}, "uuid": uuid},
+    }
 
 
 def reconcile(tasks: Iterable[tuple[str, str | None]] = ()) -> Json:
     """Ask for the state of these (task id, agent id); of every task that Mesos knows when there are none."""
-    return {"type": "RECONCILE", "reconcile": {"tasks": [
-        {"task_id": {"value": task}, **({"agent_id": {"value": agent}} if agent else {})} for task, agent in tasks]}}
+    return {
+        "type": "RECONCILE",
+        "reconcile": {
+            "tasks": [
+                {"task_id": {"value": task}, **({"agent_id": {"value": agent}} if agent else {})}
+                for task, agent in tasks
+            ]
+        },
+    }
 
 
 def message(agent_id: str, executor_id: str, data: str) -> Json:
     """`data` is base64."""
-    return {"type": "MESSAGE", "message": {"agent_id": {"value": agent_id}, "executor_id": {"value": executor_id},
-                                           "data": data}}
+    return {
+        "type": "MESSAGE",
+        "message": {"agent_id": {"value": agent_id}, "executor_id": {"value": executor_id}, "data": data},
+    }
 
 
 def teardown() -> Json:

@@ -44,11 +44,21 @@ class SchedulerClient:
     A stream without any event for `missed` heartbeats is given up.
     """
 
-    def __init__(self, detector: Detector, framework: Framework, handler: Callable[[Event], None], *,
-                 framework_id: str | None = None, auth: tuple[str, str] | None = None,
-                 tls: ssl.SSLContext | None = None, backoff: Backoff | None = None, missed: int = 5,
-                 default_heartbeat: float = 15.0, call_timeout: float = 15.0,
-                 suppressed_roles: Callable[[], Sequence[str]] = tuple) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        framework: Framework,
+        handler: Callable[[Event], None],
+        *,
+        framework_id: str | None = None,
+        auth: tuple[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+        backoff: Backoff | None = None,
+        missed: int = 5,
+        default_heartbeat: float = 15.0,
+        call_timeout: float = 15.0,
+        suppressed_roles: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self.framework = framework
         self.framework_id = framework_id
         self.master: str | None = None
@@ -74,7 +84,9 @@ class SchedulerClient:
         await self._detector.start()
         hint: str | None = None
         try:
-            async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16, ssl=self._tls or True)) as session:
+            async with aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=16, ssl=self._tls or True)
+            ) as session:
                 self._session = session
                 while True:
                     hint = await self._attempt(session, hint)
@@ -91,7 +103,15 @@ class SchedulerClient:
             hint = await self._stream(session, master)
             if hint:
                 reason = f"redirected to {hint}"
-        except (aiohttp.ClientError, TimeoutError, OSError, RecordError, ValueError, KeyError, TypeError) as e:
+        except (
+            aiohttp.ClientError,
+            TimeoutError,
+            OSError,
+            RecordError,
+            ValueError,
+            KeyError,
+            TypeError,
+        ) as e:
             reason = f"{type(e).__name__}: {e}"
         was, self._stream_id, self.master = self.connected, None, None
         if was:
@@ -110,8 +130,9 @@ class SchedulerClient:
         suppressed = [r for r in self._suppressed() if r in self.framework.roles]
         body = calls.subscribe(self.framework, self.framework_id, suppressed)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=self._heartbeat * self._missed)
-        async with session.post(self._url(master), json=body, headers=self._headers, timeout=timeout,
-                                allow_redirects=False) as response:
+        async with session.post(
+            self._url(master), json=body, headers=self._headers, timeout=timeout, allow_redirects=False
+        ) as response:
             if response.status in (307, 308):
                 return redirect_target(response.headers.get("Location", ""))
             if response.status != 200:
@@ -149,8 +170,13 @@ class SchedulerClient:
             headers = {**self._headers, "Mesos-Stream-Id": stream}
             full = {"framework_id": {"value": self.framework_id}, **body}
             try:
-                async with session.post(self._url(master), json=full, headers=headers, allow_redirects=False,
-                                        timeout=aiohttp.ClientTimeout(total=self._call_timeout)) as response:
+                async with session.post(
+                    self._url(master),
+                    json=full,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=self._call_timeout),
+                ) as response:
                     if response.status == 307:
                         raise NotConnected(f"{body['type']}: {master} does not lead any more")
                     if response.status != 202:
@@ -160,9 +186,12 @@ class SchedulerClient:
                     raise
                 raise NotConnected(f"{body['type']}: {type(e).__name__}: {e}") from None
 
-    async def accept(self, offer_ids: Iterable[str], task_infos: Sequence[Json],
-                     refuse_seconds: float | None = None) -> None:
-        await self.call(calls.accept(offer_ids, [calls.launch(task_infos)] if task_infos else [], refuse_seconds))
+    async def accept(
+        self, offer_ids: Iterable[str], task_infos: Sequence[Json], refuse_seconds: float | None = None
+    ) -> None:
+        await self.call(
+            calls.accept(offer_ids, [calls.launch(task_infos)] if task_infos else [], refuse_seconds)
+        )
 
     async def decline(self, offer_ids: Iterable[str], refuse_seconds: float | None = None) -> None:
         await self.call(calls.decline(offer_ids, refuse_seconds))
@@ -173,7 +202,9 @@ class SchedulerClient:
     async def suppress(self, roles: Sequence[str] = ()) -> None:
         await self.call(calls.suppress(roles))
 
-    async def kill(self, task_id: str, agent_id: str | None = None, grace_seconds: float | None = None) -> None:
+    async def kill(
+        self, task_id: str, agent_id: str | None = None, grace_seconds: float | None = None
+    ) -> None:
         await self.call(calls.kill(task_id, agent_id, grace_seconds))
 
     async def acknowledge(self, status: TaskStatus) -> None:
@@ -188,13 +219,13 @@ class SchedulerClient:
     async def reconcile_all(self, tasks: Sequence[tuple[str, str | None]], batch: int = 500) -> None:
         """Explicit for `tasks` in batches, so that the forgotten are found, then implicit, so that strangers are."""
         for start in range(0, len(tasks), batch):
-            await self.reconcile(tasks[start:start + batch])
+            await self.reconcile(tasks[start : start + batch])
         await self.reconcile()
 
     async def update_framework(self, framework: Framework) -> None:
         """Change the framework's roles or other properties while subscribed."""
         self.framework = framework
-        with contextlib.suppress(NotConnected):        # the next SUBSCRIBE carries it
+        with contextlib.suppress(NotConnected):  # the next SUBSCRIBE carries it
             await self.call(calls.update_framework(framework, self.framework_id, list(self._suppressed())))
 
 

@@ -63,7 +63,9 @@ class StaticDetector:
 class ZooKeeperDetector:
     """Follows Mesos' own election in ZooKeeper."""
 
-    def __init__(self, url: ZooKeeperUrl, session_timeout: float = 10.0, client: KazooClient | None = None) -> None:
+    def __init__(
+        self, url: ZooKeeperUrl, session_timeout: float = 10.0, client: KazooClient | None = None
+    ) -> None:
         self._url = url
         self._owned = client is None
         self._client = client or url.client(session_timeout)
@@ -97,7 +99,7 @@ class ZooKeeperDetector:
 
     def _look(self, loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> str | None:
         def fire(_event: object) -> None:
-            with contextlib.suppress(RuntimeError):    # the loop is closed: nobody waits any more
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(changed.set)
 
         if not self._client.connected:

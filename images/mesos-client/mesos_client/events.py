@@ -86,8 +86,21 @@ class Unknown:
     raw: Json
 
 
-Event = (Connected | Disconnected | Subscribed | Offers | InverseOffers | Rescind | RescindInverse | Update | Message
-         | Failure | Error | Heartbeat | Unknown)
+Event = (
+    Connected
+    | Disconnected
+    | Subscribed
+    | Offers
+    | InverseOffers
+    | Rescind
+    | RescindInverse
+    | Update
+    | Message
+    | Failure
+    | Error
+    | Heartbeat
+    | Unknown
+)
 
 
 def parse_event(raw: dict[str, Any]) -> Event:
@@ -96,8 +109,9 @@ def parse_event(raw: dict[str, Any]) -> Event:
     match kind:
         case "SUBSCRIBED":
             body = raw["subscribed"]
-            return Subscribed(body["framework_id"]["value"], body.get("heartbeat_interval_seconds"),
-                              body.get("master_info"))
+            return Subscribed(
+                body["framework_id"]["value"], body.get("heartbeat_interval_seconds"), body.get("master_info")
+            )
         case "OFFERS":
             return Offers(tuple(Offer.from_json(o) for o in raw["offers"].get("offers", ())))
         case "INVERSE_OFFERS":
@@ -113,8 +127,11 @@ def parse_event(raw: dict[str, Any]) -> Event:
             return Message(body["agent_id"]["value"], body["executor_id"]["value"], body.get("data", ""))
         case "FAILURE":
             body = raw["failure"]
-            return Failure(body.get("agent_id", {}).get("value"), body.get("executor_id", {}).get("value"),
-                           body.get("status"))
+            return Failure(
+                body.get("agent_id", {}).get("value"),
+                body.get("executor_id", {}).get("value"),
+                body.get("status"),
+            )
         case "ERROR":
             return Error(raw["error"].get("message", ""))
         case "HEARTBEAT":

@@ -8,10 +8,18 @@ from typing import Any
 
 Json = dict[str, Any]
 
-TERMINAL = frozenset({
-    "TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST", "TASK_DROPPED", "TASK_GONE",
-    "TASK_GONE_BY_OPERATOR",
-})
+TERMINAL = frozenset(
+    {
+        "TASK_FINISHED",
+        "TASK_FAILED",
+        "TASK_KILLED",
+        "TASK_ERROR",
+        "TASK_LOST",
+        "TASK_DROPPED",
+        "TASK_GONE",
+        "TASK_GONE_BY_OPERATOR",
+    }
+)
 
 
 def is_terminal(state: str) -> bool:
@@ -32,8 +40,12 @@ class Resource:
     @property
     def plain(self) -> bool:
         """Usable by any task: no volume, not shared, not revocable (it may be taken back at any moment)."""
-        return not (self.raw.get("shared") or self.raw.get("revocable")
-                    or self.raw.get("disk", {}).get("persistence") or self.raw.get("disk", {}).get("source"))
+        return not (
+            self.raw.get("shared")
+            or self.raw.get("revocable")
+            or self.raw.get("disk", {}).get("persistence")
+            or self.raw.get("disk", {}).get("source")
+        )
 
     @classmethod
     def from_json(cls, raw: Json) -> Resource:
@@ -78,13 +90,17 @@ class Offer:
         start = gone.get("start", {}).get("nanoseconds")
         length = gone.get("duration", {}).get("nanoseconds")
         return cls(
-            id=raw["id"]["value"], agent_id=raw["agent_id"]["value"], hostname=raw["hostname"],
+            id=raw["id"]["value"],
+            agent_id=raw["agent_id"]["value"],
+            hostname=raw["hostname"],
             role=raw.get("allocation_info", {}).get("role", "*"),
             resources=tuple(Resource.from_json(r) for r in raw.get("resources", ())),
             attributes={a["name"]: attribute_text(a) for a in raw.get("attributes", ())},
-            region=fault.get("region", {}).get("name"), zone=fault.get("zone", {}).get("name"),
+            region=fault.get("region", {}).get("name"),
+            zone=fault.get("zone", {}).get("name"),
             unavailable_from=None if start is None else int(start) / 1e9,
-            unavailable_for=None if length is None else int(length) / 1e9)
+            unavailable_for=None if length is None else int(length) / 1e9,
+        )
 
 
 @dataclass(frozen=True)
@@ -105,10 +121,22 @@ class TaskStatus:
 
     @classmethod
     def from_json(cls, raw: Json) -> TaskStatus:
-        addresses = [ip["ip_address"] for n in raw.get("container_status", {}).get("network_infos", ())
-                     for ip in n.get("ip_addresses", ()) if ip.get("ip_address")]
+        addresses = [
+            ip["ip_address"]
+            for n in raw.get("container_status", {}).get("network_infos", ())
+            for ip in n.get("ip_addresses", ())
+            if ip.get("ip_address")
+        ]
         return cls(
-            task_id=raw["task_id"]["value"], state=raw["state"], agent_id=raw.get("agent_id", {}).get("value"),
-            uuid=raw.get("uuid"), message=raw.get("message", ""), reason=raw.get("reason", ""),
-            source=raw.get("source", ""), healthy=raw.get("healthy"), timestamp=raw.get("timestamp"),
-            ip_addresses=tuple(addresses), data=raw.get("data"))
+            task_id=raw["task_id"]["value"],
+            state=raw["state"],
+            agent_id=raw.get("agent_id", {}).get("value"),
+            uuid=raw.get("uuid"),
+            message=raw.get("message", ""),
+            reason=raw.get("reason", ""),
+            source=raw.get("source", ""),
+            healthy=raw.get("healthy"),
+            timestamp=raw.get("timestamp"),
+            ip_addresses=tuple(addresses),
+            data=raw.get("data"),
+        )

@@ -41,7 +41,7 @@ class Decoder:
                 start = end + 1
             if len(self._buffer) - start < self._length:
                 break
-            records.append(bytes(self._buffer[start:start + self._length]))
+            records.append(bytes(self._buffer[start : start + self._length]))
             start += self._length
             self._length = None
         del self._buffer[:start]

@@ -20,7 +20,7 @@ def failed(state: State, spec: AppSpec, now: float) -> Delay:
     if before is None or before.config_version != spec.config_version:
         seconds = spec.backoff
     elif before.until > now:
-        return before                  # one of several that died together: counted once
+        return before  # one of several that died together: counted once
     else:
         seconds = before.seconds * spec.backoff_factor
     seconds = min(seconds, spec.max_launch_delay)
@@ -35,8 +35,10 @@ def settle(state: State, spec: AppSpec, now: float) -> None:
         return
     calm = max(60.0, delay.seconds)
     if now - delay.until >= calm and any(
-            i.ready(spec) and i.started_at is not None and now - i.started_at >= calm
-            for i in state.of_app(spec.id) if i.version >= spec.config_version):
+        i.ready(spec) and i.started_at is not None and now - i.started_at >= calm
+        for i in state.of_app(spec.id)
+        if i.version >= spec.config_version
+    ):
         del state.delays[spec.id]
 
 

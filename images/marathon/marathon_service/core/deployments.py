@@ -20,8 +20,9 @@ def depends_on(dependency: str, app_id: str) -> bool:
 
 def layers(apps: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """Apps by their dependencies, those first that need nothing.  Raises ValueError on a cycle."""
-    graph = TopologicalSorter({a: {b for b in apps for d in needs if b != a and depends_on(d, b)}
-                               for a, needs in apps.items()})
+    graph = TopologicalSorter(
+        {a: {b for b in apps for d in needs if b != a and depends_on(d, b)} for a, needs in apps.items()}
+    )
     try:
         graph.prepare()
     except CycleError as e:
@@ -54,8 +55,11 @@ def steps(original: Definitions, target: Definitions) -> tuple[tuple[Action, ...
     for layer in layers(rest):
         if starts := tuple(Action("StartApplication", a) for a in layer if kinds[a] == "StartApplication"):
             found.append(starts)
-        found.append(tuple(Action("ScaleApplication" if kinds[a] == "StartApplication" else kinds[a], a)
-                           for a in layer))
+        found.append(
+            tuple(
+                Action("ScaleApplication" if kinds[a] == "StartApplication" else kinds[a], a) for a in layer
+            )
+        )
     return tuple(found)
 
 
@@ -82,7 +86,7 @@ def _turn(deployment: Deployment, app_id: str) -> int | None:
 def step_done(state: State, deployment: Deployment) -> bool:
     for action in deployment.steps[deployment.step]:
         if action.kind == "StartApplication":
-            continue                           # the app exists: its instances come in the next step
+            continue  # the app exists: its instances come in the next step
         spec = state.apps.get(action.app)
         instances = state.of_app(action.app)
         if action.kind == "StopApplication" or spec is None:

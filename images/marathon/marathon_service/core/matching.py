@@ -12,8 +12,12 @@ from .spec import AppSpec, Json, Port
 
 _EPSILON = 1e-6
 SCALARS = ("cpus", "mem", "disk", "gpus")
-SHORTAGE = {"cpus": "InsufficientCpus", "mem": "InsufficientMemory", "disk": "InsufficientDisk",
-            "gpus": "InsufficientGpus"}
+SHORTAGE = {
+    "cpus": "InsufficientCpus",
+    "mem": "InsufficientMemory",
+    "disk": "InsufficientDisk",
+    "gpus": "InsufficientGpus",
+}
 
 
 @dataclass(frozen=True)
@@ -64,9 +68,14 @@ class Pool:
         roles = self._roles(spec)
         if not roles:
             return ["UnfulfilledRole"]
-        if self.offer.unavailable_from is not None and self.offer.unavailable_from <= now and not (
+        if (
+            self.offer.unavailable_from is not None
+            and self.offer.unavailable_from <= now
+            and not (
                 self.offer.unavailable_for is not None
-                and self.offer.unavailable_from + self.offer.unavailable_for < now):
+                and self.offer.unavailable_from + self.offer.unavailable_for < now
+            )
+        ):
             return ["AgentMaintenance"]
         if not allowed(spec.constraints, self.place, placed):
             return ["UnfulfilledConstraint"]
@@ -89,8 +98,12 @@ class Pool:
             return reasons
         ports, by_role = chosen
         for role, numbers in by_role.items():
-            parts.append({**self._template("ports", role), "ranges": {"range": [
-                {"begin": p, "end": p} for p in sorted(numbers)]}})
+            parts.append(
+                {
+                    **self._template("ports", role),
+                    "ranges": {"range": [{"begin": p, "end": p} for p in sorted(numbers)]},
+                }
+            )
         return Match(tuple(parts), ports)
 
     def take(self, match: Match) -> None:
@@ -123,11 +136,12 @@ class Pool:
                 return parts
         return None
 
-    def _choose_ports(self, spec: AppSpec, roles: list[str], salt: int
-                      ) -> tuple[tuple[int | None, ...], dict[str, list[int]]] | None:
+    def _choose_ports(
+        self, spec: AppSpec, roles: list[str], salt: int
+    ) -> tuple[tuple[int | None, ...], dict[str, list[int]]] | None:
         fixed = [p.host for p in spec.ports if p.host]
         if len(set(fixed)) != len(fixed):
-            fixed = list(dict.fromkeys(fixed))          # one number for tcp and udp
+            fixed = list(dict.fromkeys(fixed))  # one number for tcp and udp
         taken: set[int] = set()
         by_role: dict[str, list[int]] = {}
         for number in fixed:
@@ -144,7 +158,9 @@ class Pool:
         numbers = iter(n for _, n in dynamic)
         return tuple(_host_port(p, numbers) for p in spec.ports), by_role
 
-    def _dynamic(self, roles: list[str], count: int, taken: set[int], salt: int) -> list[tuple[str, int]] | None:
+    def _dynamic(
+        self, roles: list[str], count: int, taken: set[int], salt: int
+    ) -> list[tuple[str, int]] | None:
         """`count` free ports.  They start at a place that varies, so that a port just given up is not used at once by
         another task, while clients may still think the old one is there."""
         found: list[tuple[str, int]] = []

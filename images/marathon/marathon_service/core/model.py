@@ -44,8 +44,8 @@ class Instance:
     started_at: float | None = None
     ip_addresses: tuple[str, ...] = ()
     unreachable_since: float | None = None
-    inactive: bool = False              # unreachable for so long that it was replaced
-    killed_at: float | None = None      # when we last asked Mesos to kill it
+    inactive: bool = False  # unreachable for so long that it was replaced
+    killed_at: float | None = None  # when we last asked Mesos to kill it
     kill_reason: str | None = None
     mesos_healthy: bool | None = None
     health: tuple[Health, ...] = field(default=(), compare=False)
@@ -86,7 +86,7 @@ class Instance:
 
     def to_json(self) -> Json:
         raw = dataclasses.asdict(dataclasses.replace(self, health=()))
-        del raw["health"]                       # checked anew by whoever leads next
+        del raw["health"]  # checked anew by whoever leads next
         return {k: v for k, v in raw.items() if v is not None}
 
     @classmethod
@@ -115,7 +115,7 @@ class Deployment:
     steps: tuple[tuple[Action, ...], ...]
     original: Mapping[str, Json | None]
     target: Mapping[str, Json | None]
-    step: int = 0                          # index of the current step
+    step: int = 0  # index of the current step
     started_at: float = 0.0
 
     @property
@@ -123,14 +123,27 @@ class Deployment:
         return sorted(self.target)
 
     def to_json(self) -> Json:
-        return {"id": self.id, "version": self.version, "step": self.step, "started_at": self.started_at,
-                "steps": [[[a.kind, a.app] for a in s] for s in self.steps],
-                "original": dict(self.original), "target": dict(self.target)}
+        return {
+            "id": self.id,
+            "version": self.version,
+            "step": self.step,
+            "started_at": self.started_at,
+            "steps": [[[a.kind, a.app] for a in s] for s in self.steps],
+            "original": dict(self.original),
+            "target": dict(self.target),
+        }
 
     @classmethod
     def from_json(cls, raw: Json) -> Deployment:
-        return cls(raw["id"], raw["version"], tuple(tuple(Action(k, a) for k, a in s) for s in raw["steps"]),
-                   raw["original"], raw["target"], raw["step"], raw["started_at"])
+        return cls(
+            raw["id"],
+            raw["version"],
+            tuple(tuple(Action(k, a) for k, a in s) for s in raw["steps"]),
+            raw["original"],
+            raw["target"],
+            raw["step"],
+            raw["started_at"],
+        )
 
 
 @dataclass(frozen=True)
@@ -160,7 +173,7 @@ class State:
     def __init__(self) -> None:
         self.apps: dict[str, AppSpec] = {}
         self.versions: dict[str, dict[str, Json]] = {}
-        self.groups: dict[str, Json] = {}              # groups that were made by name: id -> {"dependencies": [...]}
+        self.groups: dict[str, Json] = {}  # groups that were made by name: id -> {"dependencies": [...]}
         self.instances: dict[str, Instance] = {}
         self.deployments: dict[str, Deployment] = {}
         self.delays: dict[str, Delay] = {}
@@ -198,7 +211,7 @@ class State:
         versions[spec.version] = spec.raw
         self.last_version = max(self.last_version or "", spec.version)
         used = {i.version for i in self.of_app(spec.id)}
-        for old in sorted(versions)[:max(0, len(versions) - keep)]:
+        for old in sorted(versions)[: max(0, len(versions) - keep)]:
             if old not in used:
                 del versions[old]
                 self._note("version", f"{spec.id}@{old}")
@@ -210,14 +223,14 @@ class State:
         for version in self.versions.pop(app_id, {}):
             self._note("version", f"{app_id}@{version}")
         for table in (self.delays, self.failures, self.waiting_since):
-            table.pop(app_id, None)                    # type: ignore[attr-defined]
+            table.pop(app_id, None)
         self._note("app", app_id)
 
     def put_instance(self, instance: Instance) -> None:
         before = self.instances.get(instance.id)
         self.instances[instance.id] = instance
         self._by_app.setdefault(instance.app_id, {})[instance.id] = None
-        if before != instance:                         # health is not compared: it is not stored
+        if before != instance:  # health is not compared: it is not stored
             self._note("instance", instance.id)
 
     def drop_instance(self, instance_id: str) -> None:

@@ -54,12 +54,14 @@ class Rejections:
 class Plan:
     """`wake_at`: when something will be due even if nothing happens (None: never)."""
 
-    launches: dict[str, list[Launch]] = field(default_factory=dict)          # by offer id
+    launches: dict[str, list[Launch]] = field(default_factory=dict)  # by offer id
     declined: list[str] = field(default_factory=list)
-    kills: list[tuple[str, str | None, float | None]] = field(default_factory=list)   # task, agent, grace in seconds
+    kills: list[tuple[str, str | None, float | None]] = field(
+        default_factory=list
+    )  # task, agent, grace in seconds
     events: list[Json] = field(default_factory=list)
     wants_offers: bool = False
-    unplaced: dict[str, int] = field(default_factory=dict)                   # instances that wait, by app
+    unplaced: dict[str, int] = field(default_factory=dict)  # instances that wait, by app
     rejections: dict[str, Rejections] = field(default_factory=dict)
     wake_at: float | None = None
 
@@ -67,8 +69,13 @@ class Plan:
         self.wake_at = when if self.wake_at is None else min(self.wake_at, when)
 
 
-def plan(state: State, offers: Sequence[Offer], now: float, new_id: Callable[[str], str],
-         settings: Settings = Settings()) -> Plan:
+def plan(
+    state: State,
+    offers: Sequence[Offer],
+    now: float,
+    new_id: Callable[[str], str],
+    settings: Settings = Settings(),
+) -> Plan:
     result = Plan()
     result.events += updates.expire(state, now)
     _overdue(state, now, settings)
@@ -83,8 +90,12 @@ def plan(state: State, offers: Sequence[Offer], now: float, new_id: Callable[[st
 
 def _overdue(state: State, now: float, settings: Settings) -> None:
     for i in list(state.instances.values()):
-        if i.state in ("TASK_STAGING", "TASK_STARTING") and i.kill_reason is None and i.unreachable_since is None \
-                and now >= i.staged_at + settings.launch_timeout:
+        if (
+            i.state in ("TASK_STAGING", "TASK_STARTING")
+            and i.kill_reason is None
+            and i.unreachable_since is None
+            and now >= i.staged_at + settings.launch_timeout
+        ):
             state.put_instance(dataclasses.replace(i, kill_reason="overdue"))
 
 
@@ -116,8 +127,14 @@ def _scale(state: State, now: float, result: Plan) -> list[tuple[AppSpec, int]]:
     return found
 
 
-def _place(state: State, offers: Sequence[Offer], now: float, wanted: list[tuple[AppSpec, int]],
-           new_id: Callable[[str], str], result: Plan) -> None:
+def _place(
+    state: State,
+    offers: Sequence[Offer],
+    now: float,
+    wanted: list[tuple[AppSpec, int]],
+    new_id: Callable[[str], str],
+    result: Plan,
+) -> None:
     pools = {o.id: Pool.of(o) for o in offers}
     placed = {spec.id: [_place_of(i) for i in state.of_app(spec.id) if i.active] for spec, _ in wanted}
     # The apps take turns, so that a large one does not starve a small one; those that fit nowhere drop out.
@@ -146,16 +163,23 @@ def _place(state: State, offers: Sequence[Offer], now: float, wanted: list[tuple
     result.wants_offers = any(a in waiting for a in result.unplaced)
 
 
-def _best(spec: AppSpec, pools: list[Pool], placed: list[Place], now: float, result: Plan
-          ) -> tuple[Pool, Match] | None:
+def _best(
+    spec: AppSpec, pools: list[Pool], placed: list[Place], now: float, result: Plan
+) -> tuple[Pool, Match] | None:
     """The offer to use: even by GROUP_BY first, then the machine with the fewest instances of the app, then the one
     with the most free cpus."""
     here: dict[str, int] = {}
     for p in placed:
         here[p.hostname] = here.get(p.hostname, 0) + 1
-    order = sorted(pools, key=lambda p: (preference(spec.constraints, p.place, placed),
-                                         here.get(p.offer.hostname, 0),
-                                         -sum(v for (n, _), v in p.scalars.items() if n == "cpus"), p.offer.id))
+    order = sorted(
+        pools,
+        key=lambda p: (
+            preference(spec.constraints, p.place, placed),
+            here.get(p.offer.hostname, 0),
+            -sum(v for (n, _), v in p.scalars.items() if n == "cpus"),
+            p.offer.id,
+        ),
+    )
     seen = result.rejections.setdefault(spec.id, Rejections())
     for pool in order:
         salt = zlib.crc32(f"{spec.id}{len(placed)}{now}".encode())
@@ -176,9 +200,19 @@ def _place_of(i: Instance) -> Place:
 
 
 def _instance(spec: AppSpec, offer: Offer, match: Match, task_id: str, now: float) -> Instance:
-    return Instance(id=task_id, app_id=spec.id, version=spec.version, agent_id=offer.agent_id,
-                    hostname=offer.hostname, staged_at=now, role=spec.role, ports=match.ports,
-                    attributes=dict(offer.attributes), region=offer.region, zone=offer.zone)
+    return Instance(
+        id=task_id,
+        app_id=spec.id,
+        version=spec.version,
+        agent_id=offer.agent_id,
+        hostname=offer.hostname,
+        staged_at=now,
+        role=spec.role,
+        ports=match.ports,
+        attributes=dict(offer.attributes),
+        region=offer.region,
+        zone=offer.zone,
+    )
 
 
 def _send_kills(state: State, now: float, settings: Settings, result: Plan) -> None:

@@ -13,7 +13,7 @@ from .spec import AppSpec
 class Change:
     launch: int = 0
     kill: tuple[Instance, ...] = ()
-    complete: bool = False              # nothing is left to do: as many as wanted, current, ready, none on its way out
+    complete: bool = False  # nothing is left to do: as many as wanted, current, ready, none on its way out
 
 
 def kill_order(instances: Sequence[Instance], spec: AppSpec, ready_needed: int) -> list[Instance]:
@@ -24,7 +24,7 @@ def kill_order(instances: Sequence[Instance], spec: AppSpec, ready_needed: int) 
         if i.unreachable_since is not None:
             return 1
         if i.inactive and ready > ready_needed:
-            return 0                    # it came back after it was replaced
+            return 0  # it came back after it was replaced
         if not i.running:
             return 2
         return 3 if i.healthy(spec) is False else 4 if not i.ready(spec) else 5
@@ -46,7 +46,7 @@ def change(spec: AppSpec, instances: Sequence[Instance]) -> Change:
     want = spec.instances
     if not old:
         if len(current) > want:
-            surplus = kill_order(current, spec, want)[:len(current) - want]
+            surplus = kill_order(current, spec, want)[: len(current) - want]
             return Change(kill=tuple(surplus))
         ready = sum(i.ready(spec) for i in current)
         missing = want - len(current)
@@ -67,7 +67,9 @@ def _rolling_kills(spec: AppSpec, current: list[Instance], old: list[Instance]) 
     to_start = max(0, spec.instances - len(current))
     ready_now = sum(i.ready(spec) for i in current)
     needed = max(len(old) - max(0, spec.instances - ready_now), 0)
-    needed = max(needed, min(to_start, to_start - max(0, room)), spare if spec.min_healthy < spec.instances else 0)
+    needed = max(
+        needed, min(to_start, to_start - max(0, room)), spare if spec.min_healthy < spec.instances else 0
+    )
     kills: list[Instance] = []
     for i in kill_order(old, spec, 0):
         if len(kills) >= needed:

@@ -56,10 +56,20 @@ class HealthCheck:
 
     @classmethod
     def from_json(cls, raw: Json) -> HealthCheck:
-        return cls(raw.get("protocol", "HTTP"), raw.get("path") or "/", raw.get("port"), raw.get("portIndex"),
-                   (raw.get("command") or {}).get("value"), raw["gracePeriodSeconds"], raw["intervalSeconds"],
-                   raw["timeoutSeconds"], raw["delaySeconds"], raw["maxConsecutiveFailures"],
-                   raw.get("ignoreHttp1xx", False), raw.get("ipProtocol", "IPv4"))
+        return cls(
+            raw.get("protocol", "HTTP"),
+            raw.get("path") or "/",
+            raw.get("port"),
+            raw.get("portIndex"),
+            (raw.get("command") or {}).get("value"),
+            raw["gracePeriodSeconds"],
+            raw["intervalSeconds"],
+            raw["timeoutSeconds"],
+            raw["delaySeconds"],
+            raw["maxConsecutiveFailures"],
+            raw.get("ignoreHttp1xx", False),
+            raw.get("ipProtocol", "IPv4"),
+        )
 
 
 @dataclass(frozen=True)
@@ -127,28 +137,65 @@ class AppSpec:
         unreachable = raw["unreachableStrategy"]
         accepted = raw.get("acceptedResourceRoles")
         return cls(
-            id=raw["id"], version=raw["version"], config_version=info["lastConfigChangeAt"],
-            scaling_version=info["lastScalingAt"], instances=raw["instances"], raw=raw,
-            cpus=raw["cpus"], mem=raw["mem"], disk=raw["disk"], gpus=raw["gpus"],
-            ports=ports_of(raw, mode), require_ports=raw.get("requirePorts", False), network=mode,
+            id=raw["id"],
+            version=raw["version"],
+            config_version=info["lastConfigChangeAt"],
+            scaling_version=info["lastScalingAt"],
+            instances=raw["instances"],
+            raw=raw,
+            cpus=raw["cpus"],
+            mem=raw["mem"],
+            disk=raw["disk"],
+            gpus=raw["gpus"],
+            ports=ports_of(raw, mode),
+            require_ports=raw.get("requirePorts", False),
+            network=mode,
             network_names=tuple(n["name"] for n in networks if n.get("name")),
-            constraints=tuple(Constraint(c[0], c[1], c[2] if len(c) > 2 else None) for c in raw["constraints"]),
-            role=raw["role"], accepted_roles=frozenset(accepted) if accepted else None,
-            min_health_capacity=upgrade["minimumHealthCapacity"], max_over_capacity=upgrade["maximumOverCapacity"],
-            backoff=raw["backoffSeconds"], backoff_factor=raw["backoffFactor"],
+            constraints=tuple(
+                Constraint(c[0], c[1], c[2] if len(c) > 2 else None) for c in raw["constraints"]
+            ),
+            role=raw["role"],
+            accepted_roles=frozenset(accepted) if accepted else None,
+            min_health_capacity=upgrade["minimumHealthCapacity"],
+            max_over_capacity=upgrade["maximumOverCapacity"],
+            backoff=raw["backoffSeconds"],
+            backoff_factor=raw["backoffFactor"],
             max_launch_delay=raw["maxLaunchDelaySeconds"],
             health_checks=tuple(HealthCheck.from_json(h) for h in raw["healthChecks"]),
-            unreachable=(Unreachable(None, None) if unreachable == "disabled" else
-                         Unreachable(unreachable["inactiveAfterSeconds"], unreachable["expungeAfterSeconds"])),
-            kill_grace=raw.get("taskKillGracePeriodSeconds"), oldest_first=raw["killSelection"] == "OLDEST_FIRST",
-            dependencies=tuple(raw["dependencies"]))
+            unreachable=(
+                Unreachable(None, None)
+                if unreachable == "disabled"
+                else Unreachable(unreachable["inactiveAfterSeconds"], unreachable["expungeAfterSeconds"])
+            ),
+            kill_grace=raw.get("taskKillGracePeriodSeconds"),
+            oldest_first=raw["killSelection"] == "OLDEST_FIRST",
+            dependencies=tuple(raw["dependencies"]),
+        )
 
 
 def ports_of(raw: Json, mode: str) -> tuple[Port, ...]:
     if mode == "host":
         required = raw.get("requirePorts", False)
-        return tuple(Port(p.get("name"), p.get("protocol", "tcp"), p["port"] if required else 0, None, p["port"],
-                          p.get("labels") or {}) for p in raw.get("portDefinitions") or ())
+        return tuple(
+            Port(
+                p.get("name"),
+                p.get("protocol", "tcp"),
+                p["port"] if required else 0,
+                None,
+                p["port"],
+                p.get("labels") or {},
+            )
+            for p in raw.get("portDefinitions") or ()
+        )
     mappings = (raw.get("container") or {}).get("portMappings") or ()
-    return tuple(Port(p.get("name"), p.get("protocol", "tcp"), p.get("hostPort"), p.get("containerPort", 0),
-                      p.get("servicePort", 0), p.get("labels") or {}) for p in mappings)
+    return tuple(
+        Port(
+            p.get("name"),
+            p.get("protocol", "tcp"),
+            p.get("hostPort"),
+            p.get("containerPort", 0),
+            p.get("servicePort", 0),
+            p.get("labels") or {},
+        )
+        for p in mappings
+    )

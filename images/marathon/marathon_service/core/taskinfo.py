@@ -12,28 +12,42 @@ from .spec import AppSpec, HealthCheck, Json
 _UNSAFE = re.compile(r"[^A-Z0-9_]")
 
 
-def task_info(spec: AppSpec, instance: Instance, resources: tuple[Json, ...], *, user: str | None = None,
-              prefix: str = "") -> Json:
+def task_info(
+    spec: AppSpec,
+    instance: Instance,
+    resources: tuple[Json, ...],
+    *,
+    user: str | None = None,
+    prefix: str = "",
+) -> Json:
     """`user` is the one that tasks run as when the app names none; `prefix` goes before the ports' variables."""
     raw = spec.raw
     name = ".".join(reversed(spec.id.strip("/").split("/")))
-    command: Json = {"environment": {"variables": [
-        {"name": k, "value": v} for k, v in environment(spec, instance, prefix).items()]}}
-    if (run_as := raw.get("user") or user):
+    command: Json = {
+        "environment": {
+            "variables": [{"name": k, "value": v} for k, v in environment(spec, instance, prefix).items()]
+        }
+    }
+    if run_as := raw.get("user") or user:
         command["user"] = run_as
     if raw.get("cmd") is not None:
         command.update(shell=True, value=raw["cmd"])
     else:
         args = [str(a) for a in raw.get("args") or ()]
-        container = (raw.get("container") or {}).get("type", "MESOS")
+        containerizer = (raw.get("container") or {}).get("type", "MESOS")
         command.update(shell=False, arguments=args)
-        if args and container == "MESOS":
+        if args and containerizer == "MESOS":
             command["value"] = args[0]
     if fetch := raw.get("fetch"):
         command["uris"] = [_uri(f) for f in fetch]
-    info: Json = {"name": name, "task_id": {"value": instance.id}, "agent_id": {"value": instance.agent_id},
-                  "resources": list(resources), "command": command,
-                  "labels": {"labels": [{"key": k, "value": str(v)} for k, v in raw.get("labels", {}).items()]}}
+    info: Json = {
+        "name": name,
+        "task_id": {"value": instance.id},
+        "agent_id": {"value": instance.agent_id},
+        "resources": list(resources),
+        "command": command,
+        "labels": {"labels": [{"key": k, "value": str(v)} for k, v in raw.get("labels", {}).items()]},
+    }
     if container_info := container(spec, instance):
         info["container"] = container_info
     if spec.kill_grace is not None:
@@ -43,15 +57,31 @@ def task_info(spec: AppSpec, instance: Instance, resources: tuple[Json, ...], *,
             info["health_check"] = health_check(check, spec, instance)
             break
     if spec.ports:
-        info["discovery"] = {"visibility": "FRAMEWORK", "name": name, "ports": {"ports": [
-            {"number": n, "protocol": p.protocol.split(",")[0], **({"name": p.name} if p.name else {})}
-            for p, n in zip(spec.ports, service_ports(spec, instance), strict=True) if n]}}
+        info["discovery"] = {
+            "visibility": "FRAMEWORK",
+            "name": name,
+            "ports": {
+                "ports": [
+                    {
+                        "number": n,
+                        "protocol": p.protocol.split(",")[0],
+                        **({"name": p.name} if p.name else {}),
+                    }
+                    for p, n in zip(spec.ports, service_ports(spec, instance), strict=True)
+                    if n
+                ]
+            },
+        }
     return info
 
 
 def _uri(fetch: Json) -> Json:
-    uri: Json = {"value": fetch["uri"], "extract": fetch.get("extract", True),
-                 "executable": fetch.get("executable", False), "cache": fetch.get("cache", False)}
+    uri: Json = {
+        "value": fetch["uri"],
+        "extract": fetch.get("extract", True),
+        "executable": fetch.get("executable", False),
+        "cache": fetch.get("cache", False),
+    }
     if fetch.get("destPath"):
         uri["output_file"] = fetch["destPath"]
     return uri
@@ -70,10 +100,16 @@ def container_port(spec: AppSpec, instance: Instance, index: int) -> int:
 
 def environment(spec: AppSpec, instance: Instance, prefix: str = "") -> dict[str, str]:
     raw = spec.raw
-    env = {"MARATHON_APP_ID": spec.id, "MARATHON_APP_VERSION": spec.version, "MESOS_TASK_ID": instance.id,
-           "HOST": instance.hostname, "MARATHON_APP_RESOURCE_CPUS": str(spec.cpus),
-           "MARATHON_APP_RESOURCE_MEM": str(spec.mem), "MARATHON_APP_RESOURCE_DISK": str(spec.disk),
-           "MARATHON_APP_RESOURCE_GPUS": str(int(spec.gpus))}
+    env = {
+        "MARATHON_APP_ID": spec.id,
+        "MARATHON_APP_VERSION": spec.version,
+        "MESOS_TASK_ID": instance.id,
+        "HOST": instance.hostname,
+        "MARATHON_APP_RESOURCE_CPUS": str(spec.cpus),
+        "MARATHON_APP_RESOURCE_MEM": str(spec.mem),
+        "MARATHON_APP_RESOURCE_DISK": str(spec.disk),
+        "MARATHON_APP_RESOURCE_GPUS": str(int(spec.gpus)),
+    }
     if image := ((raw.get("container") or {}).get("docker") or {}).get("image"):
         env["MARATHON_APP_DOCKER_IMAGE"] = image
     labels = {_UNSAFE.sub("_", k.upper()): str(v) for k, v in raw.get("labels", {}).items()}
@@ -100,12 +136,21 @@ def container(spec: AppSpec, instance: Instance) -> Json | None:
     if not raw:
         return None
     docker: Json = dict(raw.get("docker") or {})
+    volumes = [_volume(v) for v in raw.get("volumes") or ()]
+    if raw["type"] == "MESOS":
+        return _mesos_container(spec, docker, volumes)
     parameters = [{"key": p["key"], "value": p["value"]} for p in docker.get("parameters") or ()]
     if spec.raw.get("tty"):
         parameters.append({"key": "tty", "value": "true"})
-    info: Json = {"type": "DOCKER", "docker": {
-        "image": docker["image"], "privileged": docker.get("privileged", False),
-        "force_pull_image": docker.get("forcePullImage", False), "parameters": parameters}}
+    info: Json = {
+        "type": "DOCKER",
+        "docker": {
+            "image": docker["image"],
+            "privileged": docker.get("privileged", False),
+            "force_pull_image": docker.get("forcePullImage", False),
+            "parameters": parameters,
+        },
+    }
     match spec.network:
         case "host":
             info["docker"]["network"] = "HOST"
@@ -117,12 +162,28 @@ def container(spec: AppSpec, instance: Instance) -> Json | None:
     mappings = []
     for n, (port, host) in enumerate(zip(spec.ports, instance.ports, strict=True)):
         if port.container is not None and host is not None:
-            mappings += [{"host_port": host, "container_port": container_port(spec, instance, n), "protocol": proto}
-                         for proto in port.protocol.split(",")]
+            mappings += [
+                {"host_port": host, "container_port": container_port(spec, instance, n), "protocol": proto}
+                for proto in port.protocol.split(",")
+            ]
     if mappings:
         info["docker"]["port_mappings"] = mappings
-    if volumes := [_volume(v) for v in raw.get("volumes") or ()]:
+    if volumes:
         info["volumes"] = volumes
+    return info
+
+
+def _mesos_container(spec: AppSpec, docker: Json, volumes: list[Json]) -> Json:
+    """For agents with the Mesos containerizer."""
+    info: Json = {"type": "MESOS", "mesos": {}, "volumes": volumes}
+    if docker.get("image"):
+        info["mesos"]["image"] = {
+            "type": "DOCKER",
+            "docker": {"name": docker["image"]},
+            "cached": not docker.get("forcePullImage", False),
+        }
+    if spec.network == "container":
+        info["network_infos"] = [_network_info(n) for n in spec.raw["networks"]]
     return info
 
 
@@ -138,7 +199,11 @@ def _volume(raw: Json) -> Json:
     if external := raw.get("external"):
         options = external.get("options") or {}
         driver = options.get("dvdi/driver")
-        given = [{"key": k.removeprefix("dvdi/"), "value": str(v)} for k, v in options.items() if k != "dvdi/driver"]
+        given = [
+            {"key": k.removeprefix("dvdi/"), "value": str(v)}
+            for k, v in options.items()
+            if k != "dvdi/driver"
+        ]
         source: Json = {"name": external["name"]}
         if driver and driver != "local":
             source["driver"] = driver
@@ -152,17 +217,24 @@ def _volume(raw: Json) -> Json:
 
 def health_check(check: HealthCheck, spec: AppSpec, instance: Instance) -> Json:
     """The check as Mesos does it, from the agent."""
-    info: Json = {"delay_seconds": check.delay, "interval_seconds": check.interval, "timeout_seconds": check.timeout,
-                  "consecutive_failures": check.max_failures or 2_000_000_000,
-                  "grace_period_seconds": check.grace}
+    info: Json = {
+        "delay_seconds": check.delay,
+        "interval_seconds": check.interval,
+        "timeout_seconds": check.timeout,
+        "consecutive_failures": check.max_failures or 2_000_000_000,
+        "grace_period_seconds": check.grace,
+    }
     if check.protocol == "COMMAND":
         return {**info, "type": "COMMAND", "command": {"shell": True, "value": check.command or "true"}}
     port = check.port or (container_port(spec, instance, check.port_index or 0) if spec.ports else 0)
     if check.protocol == "MESOS_TCP":
         return {**info, "type": "TCP", "tcp": {"port": port}}
     scheme = "https" if check.protocol == "MESOS_HTTPS" else "http"
-    return {**info, "type": "HTTP", "http": {"scheme": scheme, "port": port, "path": check.path,
-                                             "protocol": check.ip_protocol}}
+    return {
+        **info,
+        "type": "HTTP",
+        "http": {"scheme": scheme, "port": port, "path": check.path, "protocol": check.ip_protocol},
+    }
 
 
 def check_target(spec: AppSpec, instance: Instance, check: HealthCheck) -> tuple[str, int] | None:

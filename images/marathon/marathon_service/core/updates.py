@@ -44,15 +44,22 @@ def _alive(state: State, instance: Instance, status: TaskStatus, now: float) -> 
     new_state = status.state if order.index(status.state) >= order.index(known) else known
     healthy = instance.mesos_healthy if status.healthy is None else status.healthy
     after = dataclasses.replace(
-        instance, state=new_state, unreachable_since=None, mesos_healthy=healthy,
+        instance,
+        state=new_state,
+        unreachable_since=None,
+        mesos_healthy=healthy,
         ip_addresses=status.ip_addresses or instance.ip_addresses,
-        started_at=instance.started_at or (status.timestamp or now if new_state == "TASK_RUNNING" else None))
+        started_at=instance.started_at or (status.timestamp or now if new_state == "TASK_RUNNING" else None),
+    )
     if after == instance:
         return Outcome()
     state.put_instance(after)
     outcome = Outcome(changed=True)
     if after.state != instance.state or instance.unreachable_since is not None:
-        outcome.events = [status_update(after, status.state, status.message, now), instance_changed(after, now)]
+        outcome.events = [
+            status_update(after, status.state, status.message, now),
+            instance_changed(after, now),
+        ]
     if after.mesos_healthy != instance.mesos_healthy:
         outcome.events.append(health_changed(after, after.mesos_healthy, now))
     return outcome
@@ -63,22 +70,31 @@ def _unreachable(state: State, instance: Instance, status: TaskStatus, now: floa
         return Outcome()
     after = dataclasses.replace(instance, state="TASK_UNREACHABLE", unreachable_since=now)
     state.put_instance(after)
-    return Outcome([status_update(after, status.state, status.message, now), instance_changed(after, now)],
-                   changed=True)
+    return Outcome(
+        [status_update(after, status.state, status.message, now), instance_changed(after, now)], changed=True
+    )
 
 
 def _ended(state: State, instance: Instance, status: TaskStatus, now: float) -> Outcome:
     state.drop_instance(instance.id)
     ended = dataclasses.replace(instance, state=status.state)
-    outcome = Outcome([status_update(ended, status.state, status.message, now), instance_changed(ended, now)],
-                      changed=True)
+    outcome = Outcome(
+        [status_update(ended, status.state, status.message, now), instance_changed(ended, now)], changed=True
+    )
     spec = state.apps.get(instance.app_id)
     if spec is None:
         return outcome
     if instance.kill_reason in (None, "unhealthy"):
         state.failures[instance.app_id] = TaskFailure(
-            instance.app_id, instance.id, status.state, status.message or status.reason, instance.hostname,
-            instance.agent_id, instance.version, now)
+            instance.app_id,
+            instance.id,
+            status.state,
+            status.message or status.reason,
+            instance.hostname,
+            instance.agent_id,
+            instance.version,
+            now,
+        )
         if status.state not in GONE and instance.version >= spec.config_version:
             delays.failed(state, spec, now)
     if instance.kill_reason is None and status.healthy is False:
@@ -96,18 +112,27 @@ def expire(state: State, now: float) -> list[Json]:
             continue
         spec = state.spec_of(instance)
         limits = spec.unreachable if spec else None
-        if limits is None or instance.being_killed or (
-                limits.expunge_after is not None and now >= since + limits.expunge_after):
+        if (
+            limits is None
+            or instance.being_killed
+            or (limits.expunge_after is not None and now >= since + limits.expunge_after)
+        ):
             state.drop_instance(instance.id)
             events.append(instance_changed(dataclasses.replace(instance, state="TASK_GONE"), now))
-        elif limits.inactive_after is not None and not instance.inactive and now >= since + limits.inactive_after:
+        elif (
+            limits.inactive_after is not None
+            and not instance.inactive
+            and now >= since + limits.inactive_after
+        ):
             after = dataclasses.replace(instance, inactive=True)
             state.put_instance(after)
             events.append(instance_changed(after, now))
     return events
 
 
-def check_result(state: State, instance_id: str, index: int, ok: bool, cause: str | None, now: float) -> Outcome:
+def check_result(
+    state: State, instance_id: str, index: int, ok: bool, cause: str | None, now: float
+) -> Outcome:
     """One result of a health check that Marathon does itself."""
     instance = state.instances.get(instance_id)
     spec = state.spec_of(instance) if instance else None

@@ -2,7 +2,7 @@
 
 - `docker inspect IMAGE` gets back the field ContainerConfig, which Mesos 1.11 reads and Docker dropped in version 26;
 - `docker run -e NAME=VALUE`: the values leave the command line, where all users of the machine can read them;
-- an executor that runs in a container of its own sees the CA that it needs to talk to an agent with TLS.
+- an executor that runs in a container of its own gets what it needs to talk to an agent with TLS.
 """
 import json
 import os
@@ -52,11 +52,17 @@ def take_variables(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]
     return kept, variables
 
 
-def executor_mounts(arguments: Sequence[str], env: Mapping[str, str]) -> list[str]:
-    """Options that show a containerized executor the CA: only for Mesos' own containers of executors."""
-    ca = env.get("LIBPROCESS_SSL_CA_FILE")
+def executor_options(arguments: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """Options that tell a containerized executor of the agent's TLS: only for Mesos' own containers of executors.
+
+    Mesos hands LIBPROCESS_* to no executor, and mounts nothing but the sandbox and Docker's socket.
+    """
     name = arguments[arguments.index("--name") + 1] if "--name" in arguments[:-1] else ""
-    return ["-v", f"{ca}:{ca}:ro"] if ca and name.startswith("mesos-") and name.endswith(".executor") else []
+    if not (name.startswith("mesos-") and name.endswith(".executor")):
+        return []
+    options = [w for n in ("LIBPROCESS_SSL_ENABLED", "LIBPROCESS_SSL_CA_FILE") if n in env for w in ("-e", f"{n}={env[n]}")]
+    ca = env.get("LIBPROCESS_SSL_CA_FILE")
+    return [*options, "-v", f"{ca}:{ca}:ro"] if ca else options
 
 
 def main(arguments: list[str]) -> None:
@@ -65,7 +71,7 @@ def main(arguments: list[str]) -> None:
         kept, variables = take_variables(arguments[at:])
         passing = environment.split(variables)
         descriptor = environment.memory_file(passing.lines)
-        added = environment.options(passing, descriptor) + executor_mounts(kept, os.environ)
+        added = environment.options(passing, descriptor) + executor_options(kept, os.environ)
         os.execve(DOCKER, [DOCKER, *arguments[:at], *added, *kept], os.environ | passing.client)
     if "inspect" not in arguments[:4]:
         os.execv(DOCKER, [DOCKER, *arguments])

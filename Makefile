@@ -1,0 +1,38 @@
+# Two commands do everything on a fresh machine: `make up` and `make test`. See README.md.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+ENV := eval "$$(tools/env)"
+
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: ## install what is needed on this machine (make up and make test do it by themselves)
+	@tools/setup.sh
+
+images: setup ## build the container images and push them to the local registry
+	@$(ENV); $(PYTHON) -m tools.images build && $(PYTHON) -m tools.images registry-up && $(PYTHON) -m tools.images push
+
+up: setup ## the whole federation, ending with finished HTCondor jobs
+	@$(ENV); $(PYTHON) -m tools.farm up
+
+status: ## quorums, agents, BGP sessions, apps, pools and jobs on one screen
+	@$(ENV); $(PYTHON) -m tools.status
+
+down: ## remove all that `make up` made, and nothing else
+	@$(ENV); $(PYTHON) -m tools.farm down
+
+lint: setup ## ruff and mypy
+	@$(ENV); .venv/bin/ruff check . && .venv/bin/ruff format --check . && tools/typecheck
+
+unit: setup ## fast tests: no Docker
+	@$(ENV); $(PYTHON) -m pytest tests/unit images
+
+test: setup ## everything: lint, unit tests, and the live tests on a real federation
+	@tools/test
+
+bench: setup ## the figures of docs/benchmarks.md
+	@$(ENV); $(PYTHON) -m tools.bench
+
+.PHONY: help setup images up status down lint unit test bench

@@ -1,0 +1,312 @@
+"""The leader's loop: events of Mesos and of clients in, the core's plan out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Awaitable
+
+from mesos_client import (
+    CallRefused,
+    Disconnected,
+    Error,
+    Event,
+    Framework,
+    InverseOffers,
+    NotConnected,
+    Offer,
+    Offers,
+    Rescind,
+    SchedulerClient,
+    Subscribed,
+    TaskStatus,
+    Update,
+)
+
+from .bus import Bus
+from .checker import Checker
+from .config import Config
+from .core import delays, updates
+from .core.definition import Rules
+from .core.events import deployment_event
+from .core.model import Deployment, State
+from .core.operations import Operations
+from .core.paths import task_prefix
+from .core.planning import Launch, Plan, Rejections, Settings, plan
+from .core.spec import Json
+from .core.taskinfo import task_info
+from .store import Store
+
+log = logging.getLogger(__name__)
+_LONGEST_SLEEP = 30.0
+_REVIVE_AGAIN = 30.0
+
+
+class Scheduler:
+    """Lives for one term of leadership.  `run` ends only by an error or cancellation."""
+
+    def __init__(
+        self, config: Config, store: Store, state: State, framework_id: str | None, bus: Bus
+    ) -> None:
+        self.config, self.state, self.bus = config, state, bus
+        self._store = store
+        self.rejections: dict[str, Rejections] = {}
+        self.unplaced: dict[str, int] = {}
+        rules = Rules(
+            config.mesos_role, config.default_network, (config.local_port_min, config.local_port_max)
+        )
+        self.operations = Operations(state, rules, time.time, lambda: str(uuid.uuid4()))
+        self._settings = Settings(launch_timeout=config.task_launch_timeout)
+        framework = Framework(
+            name=config.framework_name,
+            user=config.mesos_user,
+            roles=(config.mesos_role,),
+            principal=config.principal,
+            failover_timeout=config.failover_timeout,
+            checkpoint=True,
+            hostname=config.hostname,
+            webui_url=config.webui_url or config.url,
+        )
+        auth = (config.principal, config.secret) if config.principal and config.secret else None
+        self.mesos = SchedulerClient(
+            config.detector(),
+            framework,
+            self._on_event,
+            framework_id=framework_id,
+            auth=auth,
+            tls=config.mesos_tls(),
+            suppressed_roles=lambda: () if self._wants else (config.mesos_role,),
+        )
+        self._checker = Checker(state, self._on_check)
+        self._offers: dict[str, Offer] = {}
+        self._acks: list[TaskStatus] = []
+        self._strangers: list[tuple[str, str | None]] = []
+        self._inverse: list[str] = []
+        self._wake = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._wants = False
+        self._suppressed = False
+        self._revived: tuple[object, float] = (None, 0.0)
+        self._reconcile_at = 0.0
+        self._ends = 0  # tasks that ended: each may make room that a filter hides
+
+    # -- for the API
+
+    async def commit(self, deployment: Deployment | None = None) -> None:
+        """Store what an operation changed, then let the loop act on it."""
+        await self._persist()
+        if deployment is not None:
+            for event in deployment_event("info", deployment, time.time()):
+                self.bus.publish(event)
+        self._wake.set()
+
+    def check_size(self, value: Json) -> None:
+        """Raises store.TooLarge."""
+        self._store.check_size(value)
+
+    # -- events
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case Offers(offers):
+                self._offers.update((o.id, o) for o in offers)
+            case Rescind(offer_id):
+                self._offers.pop(offer_id, None)
+            case Update(status):
+                self._on_status(status)
+            case Subscribed(framework_id):
+                log.info("subscribed as %s at %s", framework_id, self.mesos.master)
+                self._suppressed = False
+                self._reconcile_at = 0.0
+                self._revived = (None, 0.0)
+            case Disconnected(reason):
+                log.warning("disconnected from Mesos: %s", reason)
+                self._offers.clear()
+            case InverseOffers(inverse):
+                self._inverse += [o["id"]["value"] for o in inverse]
+            case Error(message):
+                self._on_error(message)
+            case _:
+                return
+        self._wake.set()
+
+    def _on_error(self, message: str) -> None:
+        log.error("Mesos says: %s", message)
+        if "removed" in message or "completed" in message:
+            # Its failover time is over: Mesos has killed all tasks and wants a new framework.
+            self.mesos.framework_id = None
+
+    def _on_status(self, status: TaskStatus) -> None:
+        log.info("task %s: %s %s", status.task_id, status.state, status.message)
+        outcome = updates.apply(self.state, status, time.time())
+        self._strangers += outcome.kill_strangers
+        if status.task_id not in self.state.instances:
+            self._ends += 1
+        self._acks.append(status)
+        for event in outcome.events:
+            self.bus.publish(event)
+
+    def _on_check(self, instance_id: str, index: int, ok: bool, cause: str | None) -> None:
+        outcome = updates.check_result(self.state, instance_id, index, ok, cause, time.time())
+        for event in outcome.events:
+            self.bus.publish(event)
+        if outcome.changed:
+            self._wake.set()
+
+    # -- the loop
+
+    async def run(self) -> None:
+        mesos = asyncio.create_task(self.mesos.run())
+        loop = asyncio.create_task(self._loop())
+        try:
+            done, _ = await asyncio.wait({mesos, loop}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (mesos, loop):
+                task.cancel()
+            await asyncio.gather(mesos, loop, return_exceptions=True)
+            await self._checker.close()
+
+    async def _loop(self) -> None:
+        stored_id = self.mesos.framework_id
+        while True:
+            self._wake.clear()
+            if self.mesos.framework_id != stored_id:
+                stored_id = self.mesos.framework_id
+                await self._store.write([("framework", "id", {"value": stored_id} if stored_id else None)])
+            now = time.time()
+            # Only what is stored is acknowledged: updates that come while we write wait for the next round.
+            acks, self._acks = self._acks, []
+            result = self._plan(now)
+            await self._persist()
+            await self._tell(result, acks, now)
+            for event in result.events:
+                self.bus.publish(event)
+            self._checker.sync()
+            await self._sleep(result, now)
+
+    async def _sleep(self, result: Plan, now: float) -> None:
+        until = min(x for x in (result.wake_at, self._reconcile_at, now + _LONGEST_SLEEP) if x is not None)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), max(0.01, until - time.time()))
+
+    def _plan(self, now: float) -> Plan:
+        offers, self._offers = list(self._offers.values()), {}
+        result = plan(self.state, offers, now, self._task_id, self._settings)
+        self._wants = result.wants_offers
+        self.unplaced = dict(result.unplaced)
+        for app_id, seen in result.rejections.items():
+            old = self.rejections.setdefault(app_id, Rejections())
+            old.processed += seen.processed
+            old.unused += seen.unused
+            old.last_used = seen.last_used or old.last_used
+            old.last_unused = seen.last_unused or old.last_unused
+            for reason, count in seen.reasons.items():
+                old.reasons[reason] = old.reasons.get(reason, 0) + count
+        for app_id in [a for a in self.rejections if a not in self.unplaced]:
+            del self.rejections[app_id]
+        return result
+
+    @staticmethod
+    def _task_id(app_id: str) -> str:
+        return f"{task_prefix(app_id)}.instance-{uuid.uuid4()}._app.1"
+
+    async def _persist(self) -> None:
+        async with self._writing:
+            changes = self.state.take_changes()
+            if changes:
+                await self._store.write(changes)
+
+    async def _tell(self, result: Plan, acks: list[TaskStatus], now: float) -> None:
+        """Tell Mesos.  What does not get through is found by the reconciliation after the next subscription."""
+        strangers, self._strangers = self._strangers, []
+        inverse, self._inverse = self._inverse, []
+        if not self.mesos.connected:
+            self._strangers = strangers
+            return
+        with contextlib.suppress(NotConnected):
+            for offer_id, launches in result.launches.items():
+                await self._launch(offer_id, launches)
+            if result.declined:
+                await self.mesos.decline(result.declined, self.config.decline_offer_duration)
+            for task_id, agent_id, grace in result.kills:
+                log.info("killing %s", task_id)
+                await self._safe(self.mesos.kill(task_id, agent_id, grace))
+            for task_id, agent_id in dict(strangers).items():
+                log.warning("killing %s, which is none of ours (any more)", task_id)
+                await self._safe(self.mesos.kill(task_id, agent_id))
+            await asyncio.gather(*(self._safe(self.mesos.acknowledge(s)) for s in acks))
+            if inverse:
+                await self._safe(
+                    self.mesos.call(
+                        {
+                            "type": "ACCEPT_INVERSE_OFFERS",
+                            "accept_inverse_offers": {"inverse_offer_ids": [{"value": i} for i in inverse]},
+                        }
+                    )
+                )
+            await self._demand(result, now)
+            await self._reconcile(now)
+
+    async def _safe(self, call: Awaitable[None]) -> None:
+        try:
+            await call
+        except CallRefused as e:
+            log.error("%s", e)
+
+    async def _launch(self, offer_id: str, launches: list[Launch]) -> None:
+        infos = []
+        for x in launches:
+            try:
+                infos.append(task_info(x.spec, x.instance, x.resources, user=self.config.mesos_user,
+                                       prefix=self.config.env_prefix))
+            except Exception:
+                # One app that we cannot put in Mesos' words must not stop the others.
+                log.exception("cannot launch %s", x.instance.id)
+                self._not_launched(x)
+            else:
+                log.info("launching %s on %s", x.instance.id, x.instance.hostname)
+        try:
+            await self.mesos.accept([offer_id], infos, 0.0)
+        except CallRefused as e:
+            log.error("%s", e)
+            for x in launches:
+                self._not_launched(x)
+
+    def _not_launched(self, launch: Launch) -> None:
+        self.state.drop_instance(launch.instance.id)
+        delays.failed(self.state, launch.spec, time.time())
+        self._wake.set()
+
+    async def _demand(self, result: Plan, now: float) -> None:
+        """Offers are asked for when something new is wanted, and turned off when nothing is."""
+        if not self._wants:
+            if not self._suppressed:
+                await self._safe(self.mesos.suppress())
+                self._suppressed = True
+            return
+        placed = sum(len(self.state.of_app(a)) for a in result.unplaced)
+        demand = (
+            tuple(sorted((a, self.state.apps[a].version) for a in result.unplaced if a in self.state.apps)),
+            placed,
+            self._ends,
+        )
+        last, when = self._revived
+        due = when + (self.config.min_revive_interval if demand != last else _REVIVE_AGAIN)
+        if not self._suppressed and now < due:
+            result.wake(due)
+            return
+        await self._safe(self.mesos.revive())
+        self._suppressed, self._revived = False, (demand, now)
+
+    async def _reconcile(self, now: float) -> None:
+        if now < self._reconcile_at:
+            return
+        self._reconcile_at = now + self.config.reconciliation_interval
+        await self._safe(
+            self.mesos.reconcile_all([(i.id, i.agent_id) for i in self.state.instances.values()])
+        )

@@ -1,0 +1,35 @@
+"""One federation, brought up once, for all live tests that need one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from federation import Farm, left_over, make_farm, remove_left_over
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep", action="store_true", help="leave the federation up after the tests, to look at it")
+
+
+@pytest.fixture(scope="session")
+def farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    """`make up` in a clone; `make down` at the end, whatever happened."""
+    remove_left_over()
+    farm = make_farm(tmp_path_factory.mktemp("farm"))
+    try:
+        farm.up_output = farm.run("make", "up", timeout=2400).stdout
+        print(farm.up_output)
+        yield farm
+    finally:
+        if not request.config.getoption("--keep"):
+            down = farm.run("make", "down", timeout=600, check=False)
+            remaining = left_over()
+            remove_left_over()
+            assert down.returncode == 0, down.stdout + down.stderr
+            assert remaining == [], f"make down left {remaining}"

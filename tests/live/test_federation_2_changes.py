@@ -1,0 +1,144 @@
+"""Diffs that mean something: each change shows exactly what it is about, and does just that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from federation import Farm, docker, wait_for
+from marathon import MarathonClient
+
+AGENT = "torino-agent-3"
+
+
+@pytest.fixture
+def restored(farm: Farm) -> Iterator[Farm]:
+    """The farm; the clone's files are as committed again afterwards."""
+    yield farm
+    farm.run("git", "checkout", "-q", "--", ".")
+    farm.shell("true")  # tools/env gives the stack files their salt back
+
+
+def test_one_agent_more_and_one_less(restored: Farm) -> None:
+    farm = restored
+    farm.edit("Pulumi.torino.yaml", lambda d: d["config"].update({"aerie:agents": 3}))
+    steps = farm.preview("torino")
+    assert set(steps) <= {"create", "update"}, steps
+    assert all(AGENT in name for name in steps["create"]), steps
+    assert all(name.startswith("Stack") for name in steps.get("update", [])), steps
+    before = farm.on("torino-agent-1", "docker", "ps", "-q", "--no-trunc")
+    farm.ssh("mkdir -p long && cd long && printf 'executable=/bin/sleep\\narguments=20\\nlog=l\\nqueue 4\\n' > j && condor_submit j")
+    farm.up("torino")
+    assert farm.preview("torino") == {}
+    assert farm.on("torino-agent-1", "docker", "ps", "-q", "--no-trunc") == before
+    farm.ssh("condor_wait -wait 120 long/l", timeout=150)
+    starts = farm.ssh("condor_history -constraint 'Arguments==\"20\"' -af NumJobStarts").split()
+    assert starts == ["1"] * 4
+    farm.edit("Pulumi.torino.yaml", lambda d: d["config"].update({"aerie:agents": 2}))
+    steps = farm.preview("torino")
+    assert all(AGENT in name for name in steps["delete"]), steps
+    farm.up("torino")
+    assert farm.preview("torino") == {}
+    assert docker("ps", "-aq", "--filter", f"name={farm.machine(AGENT)}").stdout == ""
+
+
+def test_a_changed_image_changes_its_containers_only(restored: Farm) -> None:
+    farm = restored
+    (farm.path / "images" / "etcd" / "etcd-run").open("a").write("# a change\n")
+    for site in ("torino", "cnaf", "bari"):
+        assert farm.preview(site) == {"update": [f"Command {site}-front-end-etcd"]}
+    assert farm.preview("demo") == {}
+    assert farm.preview("federation") == {}
+
+
+def test_more_executors_are_one_app_updated_in_place(restored: Farm) -> None:
+    farm = restored
+    before = {m["id"]: m for m in marathon_tasks(farm)}
+    farm.edit("Pulumi.demo.yaml", lambda d: d["config"]["aerie:pool"]["executors"].update({"count": 4}))
+    assert farm.preview("demo") == {"update": ["MarathonApp demo-executors"]}
+    farm.up("demo")
+    after = {m["id"] for m in marathon_tasks(farm)}
+    assert set(before) < after
+    assert len(after) == len(before) + 1
+    farm.edit("Pulumi.demo.yaml", lambda d: d["config"]["aerie:pool"]["executors"].update({"count": 3}))
+    farm.up("demo")
+    assert farm.preview("demo") == {}
+
+
+def test_a_new_site_is_a_new_peer_for_the_others(restored: Farm) -> None:
+    farm = restored
+    block = {
+        "as_number": 64516,
+        "lan": "172.24.4.0/24",
+        "containers": "10.75.192.0/18",
+        "vpn_endpoint": "172.25.0.14:51820",
+    }
+    farm.edit("federation.yaml", lambda d: d["sites"].update({"napoli": block}))
+    (farm.path / "Pulumi.napoli.yaml").write_text("config:\n  aerie:iaas: docker\n  aerie:agents: 0\n")
+    steps = farm.preview("federation")
+    assert all("napoli" in name for name in steps["create"]), steps
+    farm.up("federation")
+    for site in ("torino", "cnaf", "bari"):
+        steps = farm.preview(site)
+        assert steps == {"create": [f"Command {site}-vpn-napoli"]}
+    farm.run("git", "checkout", "-q", "--", "federation.yaml")
+    (farm.path / "Pulumi.napoli.yaml").unlink()
+    farm.shell("true")
+    farm.up("federation")
+    assert farm.preview("torino") == {}
+
+
+def test_refresh_shows_what_somebody_changed_by_hand(farm: Farm) -> None:
+    client = marathon(farm)
+    client.scale_app("/demo/executors", instances=2, force=True)
+    farm.shell("pulumi refresh -s demo --yes --non-interactive --skip-preview")
+    assert farm.preview("demo") == {"update": ["MarathonApp demo-executors"]}
+    farm.up("demo")
+    assert farm.preview("demo") == {}
+    assert client.get_app("/demo/executors").instances == 3
+
+
+def test_the_public_client_drives_marathon(farm: Farm) -> None:
+    from marathon.models import MarathonApp, MarathonHealthCheck
+    from marathon.models.container import MarathonContainer, MarathonDockerContainer
+
+    client = marathon(farm)
+    assert client.ping() in ("pong", b"pong")
+    assert client.get_info().framework_id
+    assert client.get_leader()["leader"]
+    image = client.get_app("/demo/executors").container.docker.image
+    app = MarathonApp(
+        cmd="while :; do sleep 1; done",
+        cpus=0.1,
+        mem=32,
+        instances=1,
+        container=MarathonContainer(docker=MarathonDockerContainer(image=image)),
+        health_checks=[MarathonHealthCheck(protocol="COMMAND", command={"value": "true"}, interval_seconds=2, grace_period_seconds=5)],
+    )
+    client.create_app("/tests/sleeper", app)
+    try:
+        wait_for("one task", lambda: client.get_app("/tests/sleeper").tasks_running == 1)
+        client.scale_app("/tests/sleeper", instances=3)
+        wait_for("three tasks", lambda: client.get_app("/tests/sleeper").tasks_running == 3)
+        wait_for("three healthy", lambda: client.get_app("/tests/sleeper").tasks_healthy == 3)
+        client.restart_app("/tests/sleeper")
+        wait_for("the restart is done", lambda: not client.get_app("/tests/sleeper").deployments)
+        assert len(client.list_tasks("/tests/sleeper")) == 3
+    finally:
+        client.delete_app("/tests/sleeper", force=True)
+    wait_for("its end", lambda: "/tests/sleeper" not in [a.id for a in client.list_apps()])
+
+
+def marathon(farm: Farm) -> MarathonClient:
+    """The client from PyPI, with the federation's CA."""
+    shared = farm.outputs("federation")
+    ca = farm.home / "ca.crt"
+    ca.write_text(shared["ca_certificate"])
+    urls = [v["marathon_url"] for v in (farm.outputs(s) for s in ("torino", "cnaf", "bari"))]
+    return MarathonClient(urls, username="admin", password=shared["passwords"]["marathon-admin"], verify=str(ca), timeout=20)
+
+
+def marathon_tasks(farm: Farm) -> list[dict[str, str]]:
+    return [{"id": t.id, "host": t.host} for t in marathon(farm).list_tasks() if t.app_id.startswith("/demo/")]
+
+

@@ -1,0 +1,397 @@
+"""The image `htcondor` as a pool of three or four containers on a plain Docker network: real daemons, real jobs, real faults.
+
+Needs a Docker engine and the image: AERIE_TEST_HTCONDOR_IMAGE, or the newest local `aerie/htcondor`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from components.batch import tokens
+from components.batch.apps import environment
+from components.batch.types import (
+    CentralManagerSpec,
+    ExecutorsSpec,
+    PoolRole,
+    PoolSecrets,
+    PoolSpec,
+    PoolUser,
+    SubmitNodeSpec,
+)
+
+NETWORK, SUBNET, VOLUME = "hc-net", "172.27.0.0/24", "hc-spool"
+CENTRAL, SUBMIT = "172.27.0.10", "172.27.0.11"
+SUBMIT_NAME = "172-27-0-11.demo.aerie"
+OPTIONS = ["--security-opt", "no-new-privileges"]
+
+
+def run(*command: str, check: bool = True, stdin: str | None = None, timeout: float = 120) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=timeout, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"{shlex.join(command)[:200]}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def until(what: str, condition: Callable[[], object], seconds: float = 60) -> float:
+    """Waits for `condition`; the seconds it took."""
+    start = time.monotonic()
+    while not condition():
+        if time.monotonic() - start > seconds:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.2)
+    return time.monotonic() - start
+
+
+def find_image() -> str:
+    if named := os.environ.get("AERIE_TEST_HTCONDOR_IMAGE"):
+        return named
+    try:
+        found = run("docker", "image", "ls", "aerie/htcondor", "--format", "{{.Repository}}:{{.Tag}}").split()
+    except (OSError, AssertionError):
+        found = []
+    return found[0] if found else pytest.skip("no image aerie/htcondor here; build the images first")
+
+
+@dataclasses.dataclass
+class Pool:
+    folder: Path
+    image: str
+    spec: PoolSpec
+    secrets: PoolSecrets
+    pool_key: bytes
+
+    def start(self, role: PoolRole, name: str, address: str, *options: str) -> None:
+        file = self.folder / f"{name}.env"
+        file.touch(mode=0o600)
+        values = environment(self.spec, role, self.secrets) | {"HOST": f"node-{name}"}
+        file.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
+        run(
+            "docker", "run", "-d", "--name", name, "--network", NETWORK, "--ip", address, "--dns", "192.0.2.1",
+            "--env-file", str(file), *OPTIONS, *options, self.image,
+        )  # fmt: skip
+
+    def start_central_manager(self) -> None:
+        self.start(PoolRole.CENTRAL_MANAGER, "hc-cm", CENTRAL, "--hostname", "central-manager.demo.aerie")
+
+    def start_submit(self) -> None:
+        volume = ("-v", f"{VOLUME}:/var/spool/condor")
+        self.start(PoolRole.SUBMIT, "hc-submit", SUBMIT, "--hostname", "submit-node.demo.aerie", *volume)
+
+    def start_executor(self, number: int) -> None:
+        self.start(PoolRole.EXECUTOR, f"hc-exec{number}", f"172.27.0.{20 + number}", "--memory", "1024m")
+
+    def inside(self, container: str, script: str, user: str = "root", check: bool = True) -> str:
+        home = "/root" if user == "root" else f"/home/{user}"
+        return run("docker", "exec", "-u", user, "-e", f"HOME={home}", container, "sh", "-c", script, check=check)
+
+    def ssh(self, script: str, user: str = "alice", stdin: str | None = None, check: bool = True) -> str:
+        return run(
+            "ssh", "-F", "none", "-i", str(self.folder / "id"), "-o", f"UserKnownHostsFile={self.folder / 'known_hosts'}",
+            "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", f"{user}@{SUBMIT}", script, stdin=stdin, check=check,
+        )  # fmt: skip
+
+    def submit(self, name: str, script: str, count: int = 1, extra: str = "") -> str:
+        """Submits over SSH; the cluster's number. Files are <name>.log, <name>.<process>.out and .err."""
+        description = (
+            f"executable = {name}.sh\narguments = $(Process)\nlog = {name}.log\noutput = {name}.$(Process).out\n"
+            f"error = {name}.$(Process).err\nrequest_memory = 64\nrequest_disk = 10MB\n{extra}\nqueue {count}\n"
+        )
+        self.ssh(f"cat > {name}.sh; chmod 755 {name}.sh", stdin="#!/bin/sh\n" + script + "\n")
+        self.ssh(f"cat > {name}.sub", stdin=description)
+        return self.ssh(f"condor_submit -terse {name}.sub").split(".")[0]
+
+    def wait(self, name: str, seconds: int = 90) -> None:
+        out = self.ssh(f"condor_wait -wait {seconds} {name}.log", check=False)
+        assert "All jobs done" in out, out + self.ssh(f"cat {name}.log; condor_q -better-analyze", check=False)
+
+    def events(self, name: str, code: str) -> int:
+        """How often the event `code` is in the job's log (001: it was started, 004: it was evicted, 023: reconnected)."""
+        return self.ssh(f"cat {name}.log").count(f"\n{code} (")
+
+    def healthy(self, container: str) -> bool:
+        return subprocess.run(["docker", "exec", container, "aerie-health"], capture_output=True, check=False).returncode == 0
+
+
+pytestmark = pytest.mark.live
+
+
+def clear() -> None:
+    for name in ("hc-cm", "hc-submit", "hc-exec1", "hc-exec2", "hc-intruder"):
+        run("docker", "rm", "-f", "-v", name, check=False)
+    run("docker", "volume", "rm", VOLUME, check=False)
+    run("docker", "network", "rm", NETWORK, check=False)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
+    image = find_image()
+    folder = tmp_path_factory.mktemp("pool")
+    for file in ("id", "host"):
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(folder / file))
+    public = (folder / "id.pub").read_text().strip()
+    (folder / "known_hosts").write_text(f"{SUBMIT} {(folder / 'host.pub').read_text()}")
+    spec = PoolSpec(
+        name="demo",
+        sites=("torino", "bari"),
+        central_manager=CentralManagerSpec(CENTRAL),
+        submit_node=SubmitNodeSpec(SUBMIT, "torino", "front"),
+        executors=ExecutorsSpec(count=2, cpus=2, memory=1024, grace=40),
+        users=(PoolUser("alice", 1500, (public,)), PoolUser("boss", 1501, (public,), admin=True)),
+        site_networks={"torino": "172.27.0.21/32", "bari": "172.27.0.22/32"},
+    )
+    key = tokens.generate_signing_key()
+    secrets = tokens.pool_secrets(
+        spec, key, tokens.generate_signing_key(), (folder / "host").read_text(), iat=1700000000
+    )
+    clear()
+    run("docker", "network", "create", "--subnet", SUBNET, NETWORK)
+    try:
+        yield Pool(folder, image, spec, secrets, key)
+    finally:
+        if not os.environ.get("AERIE_TEST_KEEP"):
+            clear()
+
+
+def test_first_job_soon(pool: Pool) -> None:
+    start = time.monotonic()
+    pool.start_central_manager()
+    pool.start_submit()
+    pool.start_executor(1)
+    until("sshd", lambda: "ready" in pool.ssh("echo ready", check=False))
+    until("schedd", lambda: "Total" in pool.ssh("condor_q", check=False))
+    pool.submit("first", "sleep 1; echo done")
+    pool.wait("first")
+    took = time.monotonic() - start
+    print(f"docker run to first finished job: {took:.1f} s")
+    assert took < 20  # 5 s on an idle machine
+    for name in ("hc-cm", "hc-submit", "hc-exec1"):
+        until(f"health of {name}", lambda name=name: pool.healthy(name), 10)  # type: ignore[misc]
+
+
+def test_jobs_run_as_their_user(pool: Pool) -> None:
+    pool.start_executor(2)
+    until("two executors", lambda: len(pool.ssh("condor_status -af AerieSite").split()) >= 2)
+    pool.submit("six", 'id -u; id -un; cat /etc/condor/tokens.d/* 2>&1; sleep 4; hostname > made.$1', 6)
+    pool.wait("six")
+    for number in range(6):
+        assert pool.ssh(f"head -2 six.{number}.out").split() == ["1500", "alice"]
+        assert pool.ssh(f"stat -c %U:%u six.{number}.out made.{number}").split() == ["alice:1500"] * 2
+        assert "Permission denied" in pool.ssh(f"cat six.{number}.out")
+    history = "condor_history -limit 6 -af LastRemoteHost"
+    assert len(set(pool.ssh(history).split())) > 1, "all on one executor"
+    assert set(pool.ssh("condor_status -af AerieSite AerieNode").split()) == {"torino", "bari", "node-hc-exec1", "node-hc-exec2"}
+
+
+def test_no_secret_in_an_environment(pool: Pool) -> None:
+    script = "cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c AERIE_TOKEN; echo"
+    for name in ("hc-cm", "hc-submit", "hc-exec1"):
+        # Of its children not even root of the container can read it. (An exec of Docker has the container's environment.)
+        count = pool.inside(name, "tr '\\0' '\\n' < /proc/1/environ | grep -c ^AERIE_ || true")
+        assert count.strip() == "0"
+    pool.submit("env", script)
+    pool.wait("env")
+    assert pool.ssh("cat env.0.out").split() == ["0"]
+    assert pool.ssh("cat /etc/condor/tokens.d/* /etc/condor/passwords.d/* /proc/1/environ", check=False).count("denied") == 3
+
+
+def test_logins_are_by_key_only(pool: Pool) -> None:
+    assert "Permission denied (publickey)" in pool.ssh("true", user="root", check=False)
+    options = pool.inside("hc-submit", "sshd -T -C user=alice,host=x,addr=1.2.3.4")
+    for line in ("passwordauthentication no", "permitrootlogin no", "allowagentforwarding no", "allowtcpforwarding no"):
+        assert line in options
+
+
+def test_an_executors_token_is_no_more_than_that(pool: Pool) -> None:
+    ad = 'MyType="Scheduler"\\nName="evil"\\nMachine="evil"\\nMyAddress="<172.27.0.21:9618>"\\n'
+    script = f"printf '{ad}' > /tmp/ad; condor_advertise UPDATE_SCHEDD_AD /tmp/ad; condor_advertise UPDATE_NEGOTIATOR_AD /tmp/ad"
+    assert "Sent 0 of 1" in pool.inside("hc-exec1", script, check=False)
+    assert "evil" not in pool.inside("hc-cm", "condor_status -any -af Name")
+    job = "printf 'executable=/bin/true\\nqueue\\n' > /tmp/s; condor_submit -remote " + SUBMIT_NAME + " /tmp/s"
+    assert "ERROR: Failed to connect to queue manager" in pool.inside("hc-exec1", job, check=False)
+    for command in ("condor_off -name 172-27-0-22.demo.aerie", "condor_drain 172-27-0-22.demo.aerie", "condor_reconfig -pool $(condor_config_val COLLECTOR_HOST) -all"):
+        out = pool.inside("hc-exec1", command, check=False)
+        assert "ERROR" in out or "failed" in out, out
+    denied = pool.inside("hc-cm", "grep -c 'limited authorization\\|DENIED to executor@' /var/log/condor/CollectorLog")
+    assert int(denied) > 0
+
+
+def test_an_executors_token_advertises_executors(pool: Pool) -> None:
+    """So the refusals above are not for want of a working token."""
+    assert "demo.aerie" in pool.inside("hc-exec1", "condor_status -af Name")
+
+
+def test_nobody_without_a_token(pool: Pool) -> None:
+    out = run(
+        "docker", "run", "--rm", "--name", "hc-intruder", "--network", NETWORK, "--entrypoint", "sh", pool.image, "-c",
+        f"condor_status -pool {CENTRAL}:9618; condor_q -pool {CENTRAL}:9618 -name {SUBMIT_NAME}; echo; "
+        f"_CONDOR_SEC_CLIENT_AUTHENTICATION=NEVER condor_status -pool {CENTRAL}:9618",
+        check=False,
+    )  # fmt: skip
+    assert "slot1" not in out
+    assert "AUTHENTICATE" in out or "SECMAN" in out
+
+
+def test_a_users_token_is_for_users(pool: Pool) -> None:
+    assert "slot1@" in pool.ssh("condor_status -af Name")
+    for command in ("condor_off -name 172-27-0-21.demo.aerie", "condor_drain 172-27-0-21.demo.aerie"):
+        out = pool.ssh(command, check=False)
+        assert "ERROR" in out or "Failed" in out, out
+    assert "slot1@172-27-0-21" in pool.ssh("condor_status -af Name")
+    out = pool.inside("hc-exec1", "condor_status", user="alice", check=False)
+    assert "slot1@" not in out  # a job finds no token on an executor
+
+
+def test_tokens_agree_with_htcondors_own(pool: Pool) -> None:
+    theirs = pool.inside("hc-cm", "condor_token_create -identity bob@demo.aerie -authz READ -lifetime 600 -key POOL")
+    checked = tokens.verify(theirs.strip(), pool.pool_key)
+    assert (checked.identity, checked.authz, checked.key_id) == ("bob@demo.aerie", ("READ",), "POOL")
+
+
+def test_administration_from_central_manager_and_submit_node(pool: Pool) -> None:
+    assert "Total for" in pool.inside("hc-cm", f"condor_q -name {SUBMIT_NAME} -all")
+    target = "172-27-0-22.demo.aerie"
+
+    def drained() -> bool:
+        return "Drained" in pool.inside("hc-cm", f"condor_status {target} -af State")
+
+    for container, user in (("hc-cm", "root"), ("hc-submit", "boss")):
+        pool.inside(container, f"condor_drain {target}", user=user)
+        until("drained", drained, 30)
+        pool.inside(container, f"condor_drain -cancel {target}", user=user)
+        until("not drained", lambda: not drained(), 30)
+        assert "Sent" in pool.inside(container, f"condor_off -peaceful -daemon startd -name {target}", user=user)
+        until("gone", lambda: target not in pool.inside("hc-cm", "condor_status -af Name"), 30)
+        assert "Sent" in pool.inside(container, f"condor_on -daemon startd -name {target}", user=user)
+        until("back", lambda: target in pool.inside("hc-cm", "condor_status -af Name"), 30)
+
+
+def test_a_drain_waits_for_the_job(pool: Pool) -> None:
+    pool.submit("drained", "sleep 8; echo whole", extra='requirements = AerieSite == "bari"')
+    until("running", lambda: pool.events("drained", "001") == 1)
+    pool.inside("hc-cm", "condor_drain -graceful 172-27-0-22.demo.aerie")
+    pool.wait("drained")
+    assert pool.ssh("cat drained.0.out").strip() == "whole"
+    assert pool.events("drained", "004") == 0
+    pool.inside("hc-cm", "condor_drain -cancel 172-27-0-22.demo.aerie")
+
+
+def test_ssh_to_job(pool: Pool) -> None:
+    cluster = pool.submit("inner", "sleep 40")
+    until("running", lambda: pool.events("inner", "001") == 1)
+    out = ""
+
+    def answered() -> bool:
+        nonlocal out
+        out = pool.ssh(f"condor_ssh_to_job {cluster}.0 'id -un; pwd'", check=False)
+        return "alice" in out
+
+    until(f"ssh to the job: {out}", answered, 20)
+    assert "/var/lib/condor/execute/dir_" in out
+    pool.ssh(f"condor_rm {cluster}")
+
+
+def test_submit_node_restarts_with_queue_and_running_job(pool: Pool) -> None:
+    pool.submit("before", "date +%s.%N; sleep 25; echo whole")
+    until("running", lambda: pool.events("before", "001") == 1)
+    pool.submit("queued", "echo later", 3, extra='requirements = AerieSite == "nowhere"\n+Note = "kept"')
+    run("docker", "stop", "-t", "20", "hc-submit")
+    run("docker", "rm", "hc-submit")
+    pool.start_submit()
+    took = until("schedd", lambda: "3 idle" in pool.ssh("condor_q", check=False))
+    print(f"submit node back with its queue: {took:.1f} s")
+    pool.wait("before")
+    assert pool.events("before", "001") == 1, "it was started twice"
+    assert len(pool.ssh("cat before.0.out").split()) == 2
+    assert pool.events("before", "023") == 1, "it did not reconnect"
+    pool.ssh("condor_rm -all")
+
+
+def test_submit_node_killed_with_running_job(pool: Pool) -> None:
+    pool.submit("killed", "date +%s.%N; sleep 20; echo whole")
+    until("running", lambda: pool.events("killed", "001") == 1)
+    run("docker", "rm", "-f", "hc-submit")
+    pool.start_submit()
+    until("schedd", lambda: "Total" in pool.ssh("condor_q", check=False))
+    pool.wait("killed")
+    assert pool.events("killed", "001") == 1
+    assert len(pool.ssh("cat killed.0.out").split()) == 2
+
+
+def test_central_manager_restarts_at_its_address(pool: Pool) -> None:
+    pool.submit("through", "sleep 20; echo whole")
+    until("running", lambda: pool.events("through", "001") == 1)
+    run("docker", "rm", "-f", "hc-cm")
+    # Nobody else is to blame, and a kill of the executor would cost the job.
+    assert pool.healthy("hc-exec1")
+    assert pool.healthy("hc-submit")
+    pool.start_central_manager()
+    took = until("executors back", lambda: len(pool.inside("hc-cm", "condor_status -af Machine", check=False).split()) >= 2)
+    print(f"central manager knows its executors again after {took:.1f} s")
+    assert pool.healthy("hc-exec1")
+    pool.wait("through")
+    assert pool.events("through", "001") == 1
+    until("health", lambda: pool.healthy("hc-cm"), 30)
+    pool.submit("after", "echo again")
+    pool.wait("after")
+
+
+def test_lost_executor(pool: Pool) -> None:
+    pool.submit("lost", "sleep 8; echo whole", extra='rank = AerieSite == "bari"')
+    until("running", lambda: pool.events("lost", "001") == 1)
+    host = "hc-exec2" if "172.27.0.22" in pool.ssh("grep '^001' lost.log") else "hc-exec1"
+    other = "hc-exec1" if host == "hc-exec2" else "hc-exec2"
+    run("docker", "rm", "-f", host)
+    assert pool.healthy(other)
+    took = until("started elsewhere", lambda: pool.events("lost", "001") == 2, 120)
+    print(f"job of a lost executor runs elsewhere after {took:.1f} s")
+    assert took < 75
+    pool.wait("lost")
+    assert pool.ssh("cat lost.0.out").strip() == "whole"
+    pool.start_executor(int(host[-1]))
+
+
+def test_a_stopped_executor_lets_its_job_finish(pool: Pool) -> None:
+    until("two executors", lambda: len(set(pool.ssh("condor_status -af AerieSite").split())) == 2)
+    pool.submit("grace", "sleep 8; echo whole")
+    until("running", lambda: pool.events("grace", "001") == 1)
+    host = "hc-exec2" if "172.27.0.22" in pool.ssh("grep '^001' grace.log") else "hc-exec1"
+    start = time.monotonic()
+    run("docker", "stop", "-t", "40", host)
+    print(f"executor with a job of 8 s stopped in {time.monotonic() - start:.1f} s")
+    pool.wait("grace")
+    assert pool.events("grace", "001") == 1
+    run("docker", "start", host)
+
+
+@pytest.mark.parametrize("name", ["hc-exec1", "hc-submit", "hc-cm"])
+def test_idle_containers_stop_at_once(pool: Pool, name: str) -> None:
+    until("no claim left", lambda: "Claimed" not in pool.inside("hc-cm", "condor_status -af State", check=False), 60)
+    start = time.monotonic()
+    run("docker", "stop", "-t", "30", name)
+    took = time.monotonic() - start
+    print(f"{name} stopped in {took:.1f} s")
+    assert took < 10
+    run("docker", "start", name)
+
+
+def test_the_container_ends_when_a_server_does(pool: Pool) -> None:
+    until("submit node", lambda: "ready" in pool.ssh("echo ready", check=False))
+    pool.inside("hc-submit", "kill $(cat /run/sshd.pid)")
+    took = until("end", lambda: run("docker", "inspect", "-f", "{{.State.Running}}", "hc-submit").strip() == "false", 30)
+    print(f"ended {took:.1f} s after sshd")
+    assert run("docker", "inspect", "-f", "{{.State.ExitCode}}", "hc-submit").strip() == "1"
+
+
+def test_a_missing_variable_is_named(pool: Pool) -> None:
+    out = run("docker", "run", "--rm", "-e", "AERIE_ROLE=executor", pool.image, check=False)
+    assert "AERIE_CONDOR_CONFIG is not set" in out
+    out = run("docker", "run", "--rm", "-e", "AERIE_ROLE=worker", pool.image, check=False)
+    assert "it must be one of central-manager, submit, executor" in out

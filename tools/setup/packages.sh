@@ -1,0 +1,57 @@
+# Debian packages. Sourced by setup.sh.
+# shellcheck shell=bash disable=SC2154
+
+# The commands that the tools call, with the package that has each. dockerd needs iptables.
+commands="ssh=openssh-client debootstrap=debootstrap git=git jq=jq ip=iproute2 curl=curl make=make flock=util-linux"
+
+# Runs a command as root.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo -- "$@"
+	else
+		fail "this needs root, and there is no sudo: $*" "Run tools/setup.sh as root once, then as yourself."
+	fi
+}
+
+# Debian keeps some commands where a user's PATH doesn't look.
+has() { command -v "$1" >/dev/null || [ -x "/usr/sbin/$1" ]; }
+
+# Prints the packages of the commands that are missing.
+missing_packages() {
+	local pair
+	for pair in $commands; do
+		has "${pair%=*}" || printf '%s ' "${pair#*=}"
+	done
+	[ -e /etc/ssl/certs/ca-certificates.crt ] || printf 'ca-certificates '
+	python_with_venv >/dev/null || printf 'python3 python3-venv '
+}
+
+# Installs packages with apt.
+install() {
+	local log
+	command -v apt-get >/dev/null || fail "these are missing and there is no apt to install them with: $*" \
+		"Install them by this system's own means, then run tools/setup.sh again."
+	log=$(mktemp)
+	if ! { as_root apt-get -o DPkg::Lock::Timeout=300 update &&
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"; } \
+		>"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		rm -f "$log"
+		fail "apt could not install: $*" "Its last words are above; mend that, then run tools/setup.sh again."
+	fi
+	rm -f "$log"
+}
+
+set_up_packages() {
+	local missing
+	missing=$(missing_packages)
+	if [ -z "$missing" ]; then
+		say "packages: all there"
+		return
+	fi
+	say "packages: installing ${missing% }"
+	# shellcheck disable=SC2086
+	install $missing
+}
