@@ -16,7 +16,7 @@ from .fabric.calico_objects import calico_objects_yaml
 from .fabric.vpn import Vpn, VpnArgs
 from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
 from .iaas.machine import Machine, machine_names
-from .identity.resources import Certificate, SshKey
+from .identity.resources import Certificate, Password, SshKey
 from .spec import addresses
 from .spec.model import Federation, SiteStack
 
@@ -148,7 +148,7 @@ class Site(pulumi.ComponentResource):
             {
                 **tls,
                 "zk": self._zookeeper_url("mesos"),
-                "acls": json.dumps(mesos.acls(), indent=1, sort_keys=True),
+                "acls": json.dumps(mesos.master_acls(), indent=1, sort_keys=True),
                 "credentials": shared.passwords.apply(
                     lambda p: mesos.credentials(
                         {
@@ -205,6 +205,8 @@ class Site(pulumi.ComponentResource):
                 "http-credentials": shared.password("mesos-operator").apply(
                     lambda p: mesos.credentials({mesos.OPERATOR: p})
                 ),
+                "acls": json.dumps(mesos.agent_acls(), indent=1, sort_keys=True),
+                "jwt-key": Password(f"{machine.name}-executors", 0, self._child).value,
             },
         )
 

@@ -109,7 +109,8 @@ def _container(spec: PoolSpec) -> list[str]:
         # group.
         "DISCARD_SESSION_KEYRING_ON_STARTUP = False",
         "ENABLE_KERNEL_TUNING = False",
-        "USE_PROCD = False",
+        # Without condor_procd the startd's own bookkeeping of processes crashes it (23.9.6, KillFamily::takesnapshot).
+        "USE_PROCD = True",
         "BASE_CGROUP =",
         "CREATE_CORE_FILES = False",
         "CONDOR_ADMIN =",

@@ -27,43 +27,46 @@ def credential(principal: str, secret: str) -> str:
     return json.dumps({"principal": principal, "secret": secret})
 
 
-def acls() -> dict[str, Any]:
-    """What is not allowed here is refused: `permissive` is off."""
-    someone = {"values": [MARATHON]}
-    operator = {"values": [OPERATOR]}
-    agent = {"values": [AGENT]}
-    anyone = {"type": "ANY"}
-    nobody = {"type": "NONE"}
+def _views() -> dict[str, Any]:
+    """What the operator may look at, on masters and agents."""
     return {
         "permissive": False,
-        "register_agents": [{"principals": agent, "agents": anyone}],
-        "register_frameworks": [{"principals": someone, "roles": {"values": ["*", "marathon"]}}],
-        "run_tasks": [{"principals": someone, "users": {"values": ["root"]}}],
-        "teardown_frameworks": [{"principals": operator, "framework_principals": anyone}],
-        "get_endpoints": [
-            {
-                "principals": {"values": [OPERATOR, MARATHON, AGENT]},
-                "paths": {"values": ["/metrics/snapshot", "/monitor/statistics", "/containers", "/files/debug"]},
-            },
-            {"principals": anyone, "paths": nobody},
-        ],
-        **{
-            f"view_{what}": [{"principals": {"values": [OPERATOR, MARATHON]}, key: anyone}]
-            for what, key in (
-                ("frameworks", "users"),
-                ("tasks", "users"),
-                ("executors", "users"),
-                ("containers", "users"),
-                ("flags", "flags"),
-                ("roles", "roles"),
-            )
-        },
-        "update_maintenance_schedules": [{"principals": operator, "machines": anyone}],
-        "get_maintenance_schedules": [{"principals": operator, "machines": anyone}],
-        "get_maintenance_statuses": [{"principals": operator, "machines": anyone}],
-        "start_maintenances": [{"principals": operator, "machines": anyone}],
-        "stop_maintenances": [{"principals": operator, "machines": anyone}],
+        "get_endpoints": [_rule(OPERATOR, "paths")],
+        "view_frameworks": [_rule(OPERATOR, "users")],
+        "view_tasks": [_rule(OPERATOR, "users")],
+        "view_executors": [_rule(OPERATOR, "users")],
+        "view_containers": [_rule(OPERATOR, "users")],
+        "view_flags": [_rule(OPERATOR, "flags")],
+        "access_sandboxes": [_rule(OPERATOR, "users")],
+        "access_mesos_logs": [_rule(OPERATOR, "logs")],
+        # The agent asks its own ACLs once more before it runs a task.
+        "run_tasks": [{"principals": {"values": [MARATHON]}, "users": {"values": ["root"]}}],
     }
+
+
+def _rule(principal: str, objects: str) -> dict[str, Any]:
+    return {"principals": {"values": [principal]}, objects: {"type": "ANY"}}
+
+
+def master_acls() -> dict[str, Any]:
+    """Who may do what at a master. What is not allowed here is refused: `permissive` is off."""
+    return {
+        **_views(),
+        "register_agents": [_rule(AGENT, "agents")],
+        "register_frameworks": [{"principals": {"values": [MARATHON]}, "roles": {"values": ["*"]}}],
+        "teardown_frameworks": [_rule(OPERATOR, "framework_principals")],
+        "view_roles": [_rule(OPERATOR, "roles")],
+        "update_maintenance_schedules": [_rule(OPERATOR, "machines")],
+        "get_maintenance_schedules": [_rule(OPERATOR, "machines")],
+        "get_maintenance_statuses": [_rule(OPERATOR, "machines")],
+        "start_maintenances": [_rule(OPERATOR, "machines")],
+        "stop_maintenances": [_rule(OPERATOR, "machines")],
+    }
+
+
+def agent_acls() -> dict[str, Any]:
+    """Who may do what at an agent."""
+    return _views()
 
 
 def zookeeper_url(federation: Federation, path: str, secret: str) -> str:
@@ -75,6 +78,9 @@ def _tls(files: str) -> dict[str, str]:
     return {
         "LIBPROCESS_SSL_ENABLED": "true",
         "LIBPROCESS_SSL_SUPPORT_DOWNGRADE": "false",
+        "LIBPROCESS_SSL_ENABLE_TLS_V1_3": "true",
+        "LIBPROCESS_SSL_VERIFY_SERVER_CERT": "true",
+        "LIBPROCESS_SSL_VERIFY_IPADD": "true",
         "LIBPROCESS_SSL_CERT_FILE": f"{files}/server.crt",
         "LIBPROCESS_SSL_KEY_FILE": f"{files}/server.key",
         "LIBPROCESS_SSL_CA_FILE": f"{files}/ca.crt",
@@ -97,7 +103,7 @@ def master_container(federation: Federation, machine: Machine, image: str) -> Co
             "MESOS_CLUSTER": federation.name,
             "MESOS_WORK_DIR": "/var/lib/mesos",
             "MESOS_CREDENTIALS": f"{MASTER_FILES}/credentials",
-            "MESOS_ACLS": f"{MASTER_FILES}/acls",
+            "MESOS_ACLS": f"file://{MASTER_FILES}/acls",
             "MESOS_AUTHENTICATE_AGENTS": "true",
             "MESOS_AUTHENTICATE_FRAMEWORKS": "true",
             "MESOS_AUTHENTICATE_HTTP_FRAMEWORKS": "true",
@@ -134,7 +140,20 @@ def agent_container(federation: Federation, machine: Machine, size: MachineSize,
             "MESOS_ATTRIBUTES": f"site:{machine.site};node:{machine.name}",
             "MESOS_RESOURCES": f"cpus:{size.cpus:g};mem:{size.memory};disk:{size.disk};ports:[31000-31999]",
             "MESOS_CONTAINERIZERS": "docker",
+            "MESOS_LAUNCHER": "posix",
+            "MESOS_SYSTEMD_ENABLE_SUPPORT": "false",
+            "MESOS_SWITCH_USER": "false",
+            "MESOS_DOCKER": "/usr/libexec/mesos/docker-for-mesos",
             "MESOS_DOCKER_MESOS_IMAGE": image,
+            "MESOS_DOCKER_REMOVE_DELAY": "10secs",
+            "MESOS_DOCKER_STOP_TIMEOUT": "10secs",
+            "MESOS_CGROUPS_ENABLE_CFS": "true",
+            "MESOS_EXECUTOR_REGISTRATION_TIMEOUT": "5mins",  # an image may have to be pulled meanwhile
+            "MESOS_RECOVERY_TIMEOUT": "15mins",
+            "MESOS_ZK_SESSION_TIMEOUT": "10secs",
+            "MESOS_ACLS": f"file://{AGENT_FILES}/acls",
+            "MESOS_AUTHENTICATE_HTTP_EXECUTORS": "true",
+            "MESOS_JWT_SECRET_KEY": f"{AGENT_FILES}/jwt-key",
             "MESOS_CREDENTIAL": f"{AGENT_FILES}/credential",
             "MESOS_HTTP_CREDENTIALS": f"{AGENT_FILES}/http-credentials",
             "MESOS_AUTHENTICATE_HTTP_READONLY": "true",

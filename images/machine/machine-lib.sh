@@ -22,7 +22,7 @@ setup_cgroups() {
             return 0
         fi
     done
-    say "cannot hand the control group's controllers down: $(cat /sys/fs/cgroup/cgroup.procs | tr '\n' ' ')"
+    say "cannot hand the control group's controllers down: $(tr '\n' ' ' < /sys/fs/cgroup/cgroup.procs)"
     return 1
 }
 
@@ -61,9 +61,10 @@ json_list() {
     done
 }
 
-# daemon.json from AERIE_REGISTRY, AERIE_MTU and AERIE_DNS (words apart from each other by blanks or commas)
+# daemon.json from AERIE_REGISTRY, AERIE_MTU and AERIE_DNS (lists: with blanks or commas between the words)
 setup_docker() {
-    local words=${AERIE_REGISTRY:-},${AERIE_DNS:-},${AERIE_MTU:-}
+    : "${AERIE_REGISTRY:=}" "${AERIE_DNS:=}" "${AERIE_MTU:=1500}"
+    local words=$AERIE_REGISTRY,$AERIE_DNS,$AERIE_MTU
     if [[ $words =~ [^][0-9A-Za-z.,:_[:blank:]-] ]]; then
         say "AERIE_REGISTRY, AERIE_DNS or AERIE_MTU holds a character that none of them can have: $words"
         return 1
@@ -77,10 +78,11 @@ setup_docker() {
   "storage-driver": "overlay2",
   "insecure-registries": [$(json_list ${AERIE_REGISTRY//,/ })],
   "dns": [$(json_list ${AERIE_DNS//,/ })],
-  "mtu": ${AERIE_MTU:-1500},
+  "mtu": $AERIE_MTU,
   "live-restore": false,
   "shutdown-timeout": 15,
   "userland-proxy": false,
+  "log-level": "warn",
   "log-driver": "json-file",
   "log-opts": { "max-size": "10m", "max-file": "3" }
 }

@@ -7,7 +7,7 @@ PROTOCOL=157
 
 say() { echo "vpn: $*"; }
 
-# Every interface wg-*, but only those that this container made or that a file of ours names.
+# The interfaces that this container made or took over.
 our_interfaces() {
     local file
     for file in "$STATE"/wg-*.made; do

@@ -92,7 +92,9 @@ def project(tmp_path: Path) -> Iterator[Project]:
             env[name] = value
     port = int(sh("docker", "port", NAME, "22").split()[0].rsplit(":", 1)[1])
     made = Project(tmp_path, env, port, (keys / "ssh_host_ed25519_key.pub").read_text().strip())
-    (tmp_path / "Pulumi.yaml").write_text(f"name: toy\nruntime: {{name: python, options: {{virtualenv: {ROOT}/.venv}}}}\n")
+    (tmp_path / "Pulumi.yaml").write_text(
+        f"name: toy\nruntime: {{name: python, options: {{virtualenv: {ROOT}/.venv}}}}\n"
+    )
     (tmp_path / "__main__.py").write_text(PROGRAM)
     (tmp_path / "tree" / "deep").mkdir(parents=True)
     (tmp_path / "tree" / "deep" / "leaf").write_text("leaf\n")

@@ -134,10 +134,14 @@ def test_at_least(bench: Bench, version: str, least: str, enough: bool) -> None:
 
 def test_versions_agree() -> None:
     pins = dict(
-        line.split("==") for line in (ROOT / "requirements.txt").read_text().splitlines() if "==" in line and line[0] != "#"
+        line.split("==")
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+        if "==" in line and line[0] != "#"
     )
     text = (ROOT / "tools/toolchain/versions.sh").read_text()
-    versions = dict(line.split("#")[0].strip().split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
+    versions = dict(
+        line.split("#")[0].strip().split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#"
+    )
     assert versions["PULUMI_VERSION"] == pins["pulumi"]
     plugins = dict(plugin.split("=") for plugin in versions["PULUMI_PLUGINS"].strip('"').split())
     assert plugins == {name.removeprefix("pulumi-"): v for name, v in pins.items() if name.startswith("pulumi-")}
@@ -283,7 +287,9 @@ def test_engine_elsewhere_that_is_down_is_said(bench: Bench) -> None:
 def test_packages_that_are_missing_are_installed_alone(bench: Bench) -> None:
     bench.put("apt-get", '#!/bin/sh\necho "apt-get $*" >> "$CALLS"\n')
     bench.put("sudo", '#!/bin/sh\n[ "$1" = -- ] && shift\nexec "$@"\n')
-    script = '. tools/setup/packages.sh; . tools/setup/venv.sh; has() { [ "$1" != jq ] && [ "$1" != ip ]; }; set_up_packages'
+    script = (
+        '. tools/setup/packages.sh; . tools/setup/venv.sh; has() { [ "$1" != jq ] && [ "$1" != ip ]; }; set_up_packages'
+    )
     done = bench.bash(script)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "packages: installing jq iproute2\n"
@@ -292,6 +298,15 @@ def test_packages_that_are_missing_are_installed_alone(bench: Bench) -> None:
     done = bench.bash(script)
     assert done.returncode == 1
     assert "E: no network" in done.stderr and "apt could not install: jq iproute2" in done.stderr
+
+
+def test_no_root_is_said(bench: Bench) -> None:
+    bench.put("docker", "#!/bin/sh\nexit 1\n")
+    bench.put("id", '#!/bin/sh\n[ "$1" = -u ] && echo 1000 || echo op\n')
+    bench.put("sudo", "#!/bin/sh\nexit 1\n")
+    done = bench.setup("docker")
+    assert done.returncode == 1
+    assert "root is needed to set up the Docker engine, and sudo does not give it to op" in done.stderr
 
 
 def test_env_without_pulumi_says_what_to_run(bench: Bench) -> None:

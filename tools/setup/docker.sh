@@ -10,8 +10,8 @@ engine() { timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null;
 
 socket=/var/run/docker.sock
 
-# True if an engine is there and only the permission to use it is missing.
-engine_refuses() { [ -S "$socket" ] && [ ! -w "$socket" ] && [ -z "${DOCKER_HOST:-}" ]; }
+# True if root can talk to the engine.
+root_engine() { as_root timeout 20 docker version >/dev/null 2>&1; }
 
 start_engine() {
 	if [ -d /run/systemd/system ]; then
@@ -26,7 +26,7 @@ start_engine() {
 # Waits until the engine answers.
 await_engine() {
 	local end=$((SECONDS + dockerd_wait))
-	until as_root timeout 5 docker version >/dev/null 2>&1; do
+	until root_engine; do
 		if ((SECONDS >= end)); then
 			[ -d /run/systemd/system ] || as_root tail -n 5 "$dockerd_log" >&2 || true
 			fail "the Docker engine does not answer after $dockerd_wait s" \
@@ -53,19 +53,18 @@ set_up_docker() {
 	if [ -n "${DOCKER_HOST:-}" ]; then
 		fail "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST" "Unset DOCKER_HOST to use one on this machine."
 	fi
-	if ! engine_refuses; then
-		if ! has dockerd; then
-			say "docker: installing docker.io"
-			install docker.io iptables
-			command -v docker >/dev/null || install docker-cli # a package of its own since Debian 13
-		fi
-		if ! as_root timeout 20 docker version >/dev/null 2>&1; then # a package's script may have started it
-			say "docker: starting the engine"
-			start_engine
-			await_engine
-		fi
+	need_root "to set up the Docker engine"
+	if ! has dockerd; then
+		say "docker: installing docker.io"
+		install docker.io iptables
+		command -v docker >/dev/null || install docker-cli # a package of its own since Debian 13
 	fi
-	if ! version=$(engine) && engine_refuses; then
+	if ! root_engine; then # it may run already: a package's script starts it, or only the permission is missing
+		say "docker: starting the engine"
+		start_engine
+		await_engine
+	fi
+	if ! version=$(engine); then
 		allow_user
 		version=$(engine) || fail "the Docker engine can't be used by $(id -un)" "Log in again, so that the group docker counts."
 	fi

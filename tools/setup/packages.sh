@@ -4,15 +4,18 @@
 # The commands that the tools call, with the package that has each. dockerd needs iptables.
 commands="ssh=openssh-client debootstrap=debootstrap git=git jq=jq ip=iproute2 curl=curl make=make flock=util-linux"
 
+# Ends the script unless this user is root or may become it. $1 says what for.
+need_root() {
+	[ "$(id -u)" != 0 ] || return 0
+	if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || sudo -v; }; then
+		return
+	fi
+	fail "root is needed $1, and sudo does not give it to $(id -un)" "Run tools/setup.sh as root once, then as yourself."
+}
+
 # Runs a command as root.
 as_root() {
-	if [ "$(id -u)" = 0 ]; then
-		"$@"
-	elif command -v sudo >/dev/null; then
-		sudo -- "$@"
-	else
-		fail "this needs root, and there is no sudo: $*" "Run tools/setup.sh as root once, then as yourself."
-	fi
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo -- "$@"; fi
 }
 
 # Debian keeps some commands where a user's PATH doesn't look.
@@ -33,6 +36,7 @@ install() {
 	local log
 	command -v apt-get >/dev/null || fail "these are missing and there is no apt to install them with: $*" \
 		"Install them by this system's own means, then run tools/setup.sh again."
+	need_root "to install packages ($*)"
 	log=$(mktemp)
 	if ! { as_root apt-get -o DPkg::Lock::Timeout=300 update &&
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@"; } \

@@ -38,7 +38,7 @@ from .core.paths import task_prefix
 from .core.planning import Launch, Plan, Rejections, Settings, plan
 from .core.spec import Json
 from .core.taskinfo import task_info
-from .store import Store
+from .store import Storage
 
 log = logging.getLogger(__name__)
 _LONGEST_SLEEP = 30.0
@@ -49,7 +49,7 @@ class Scheduler:
     """Lives for one term of leadership.  `run` ends only by an error or cancellation."""
 
     def __init__(
-        self, config: Config, store: Store, state: State, framework_id: str | None, bus: Bus
+        self, config: Config, store: Storage, state: State, framework_id: str | None, bus: Bus
     ) -> None:
         self.config, self.state, self.bus = config, state, bus
         self._store = store

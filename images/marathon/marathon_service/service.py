@@ -7,8 +7,7 @@ import logging
 
 from aiohttp import web
 
-from .api import apps, groups, service, tasks
-from .api.common import SERVER, authentication, errors
+from .api.application import application
 from .api.proxy import Proxy
 from .bus import Bus
 from .config import Config
@@ -19,7 +18,6 @@ from .scheduler import Scheduler
 from .store import Store, StoreError
 
 log = logging.getLogger(__name__)
-_MOST_BODY = 4 * 1024 * 1024
 
 
 class Service:
@@ -53,13 +51,7 @@ class Service:
             await self._close()
 
     async def _listen(self) -> None:
-        app = web.Application(
-            middlewares=[errors, authentication(self.config), self._proxy.middleware()],
-            client_max_size=_MOST_BODY,
-        )
-        app[SERVER] = self
-        for module in (apps, tasks, groups, service):
-            module.add_routes(app)
+        app = application(self, self._proxy)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         tls = self.config.server_tls()

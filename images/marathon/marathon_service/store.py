@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterable
+from typing import Protocol
 from urllib.parse import quote, unquote
 
 from kazoo.client import KazooClient
@@ -36,6 +37,14 @@ class StoreError(Exception):
 
 class TooLarge(Exception):
     """One value is larger than a ZooKeeper node may be."""
+
+
+class Storage(Protocol):
+    """What the scheduler needs of a store."""
+
+    def check_size(self, value: Json) -> None: ...
+
+    async def write(self, changes: Iterable[Change]) -> None: ...
 
 
 class Store:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import logging
@@ -65,7 +66,7 @@ class SchedulerClient:
         self._detector, self._handler, self._tls = detector, handler, tls
         self._headers = dict(_HEADERS)
         if auth:
-            self._headers["Authorization"] = aiohttp.BasicAuth(*auth, encoding="utf-8").encode()
+            self._headers["Authorization"] = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
         self._backoff = backoff or Backoff()
         self._missed, self._heartbeat = missed, default_heartbeat
         self._call_timeout = call_timeout
@@ -119,9 +120,11 @@ class SchedulerClient:
             self._handler(Disconnected(reason))
         else:
             log.info("no subscription at %s: %s", master, reason)
-        if not hint:
-            await asyncio.sleep(self._backoff.next())
-        return hint
+        if hint and hint != master:
+            return hint
+        # Also for a master that redirects to itself, as one does that is about to lead.
+        await asyncio.sleep(self._backoff.next())
+        return None
 
     def _url(self, master: str) -> str:
         return f"{'https' if self._tls else 'http'}://{master}{_PATH}"

@@ -18,7 +18,6 @@ from ..core.model import Deployment
 from ..core.operations import Conflict, Locked, NotFound
 from ..core.spec import Json
 from ..core.validation import Invalid
-from ..election import Election
 from ..scheduler import Scheduler
 from ..store import StoreError, TooLarge
 
@@ -26,13 +25,25 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+class Leadership(Protocol):
+    """Who leads: host:port and URL, None while nobody does."""
+
+    @property
+    def leader(self) -> str | None: ...
+
+    @property
+    def leader_url(self) -> str | None: ...
+
+
 class Server(Protocol):
     """What the API needs of the running service."""
 
     config: Config
     bus: Bus
-    election: Election
     scheduler: Scheduler | None  # None on an instance that does not lead
+
+    @property
+    def election(self) -> Leadership: ...
 
     def abdicate(self) -> None: ...
 

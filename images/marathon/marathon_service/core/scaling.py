@@ -44,18 +44,16 @@ def change(spec: AppSpec, instances: Sequence[Instance]) -> Change:
     current = [i for i in active if i.version >= spec.config_version]
     old = [i for i in active if i.version < spec.config_version]
     want = spec.instances
-    if not old:
-        if len(current) > want:
-            surplus = kill_order(current, spec, want)[: len(current) - want]
-            return Change(kill=tuple(surplus))
-        ready = sum(i.ready(spec) for i in current)
-        missing = want - len(current)
-        return Change(launch=missing, complete=missing == 0 and ready == want and not leaving)
-
-    kills = _rolling_kills(spec, current, old)
+    missing = max(0, want - len(current))
+    # One on its way out still holds what it has (a fixed address, a volume): its place is filled when it is gone.
     total = len(active) + len(leaving)
-    launch = max(0, min(want - len(current), spec.max_total - total))
-    return Change(launch=launch, kill=tuple(kills))
+    if old or any(i.version < spec.config_version for i in leaving):
+        kills = _rolling_kills(spec, current, old) if old else []
+        return Change(launch=max(0, min(missing, spec.max_total - total)), kill=tuple(kills))
+    if len(current) > want:
+        return Change(kill=tuple(kill_order(current, spec, want)[: len(current) - want]))
+    ready = sum(i.ready(spec) for i in current)
+    return Change(launch=max(0, want - total), complete=ready == want and not leaving)
 
 
 def _rolling_kills(spec: AppSpec, current: list[Instance], old: list[Instance]) -> list[Instance]:

@@ -1,0 +1,146 @@
+package driver
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// docker is as much of Docker's API as is needed.  Lists take no container lock, so they answer
+// while a container is being started.
+type docker struct{ http *http.Client }
+
+type container struct {
+	ID              string `json:"Id"`
+	Names           []string
+	Created         int64 // Unix seconds
+	State           string
+	Labels          map[string]string
+	NetworkSettings struct{ Networks map[string]attachment }
+}
+
+type attachment struct {
+	NetworkID, EndpointID, IPAddress, MacAddress string
+	IPAMConfig                                   *struct{ IPv4Address string }
+}
+
+func newDocker(socket string) *docker {
+	return &docker{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	}}}
+}
+
+// statusError is an answer of Docker's that is no success.
+type statusError struct {
+	code int
+	text string
+}
+
+func (e statusError) Error() string { return fmt.Sprintf("docker: %d %s", e.code, e.text) }
+
+func (k *docker) call(ctx context.Context, method, path string, body, out any) error {
+	var sent io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return err
+		}
+		sent = bytes.NewReader(b)
+	}
+	q, err := http.NewRequestWithContext(ctx, method, "http://docker"+path, sent)
+	if err != nil {
+		return err
+	}
+	q.Header.Set("Content-Type", "application/json")
+	resp, err := k.http.Do(q)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified {
+		b, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+		return statusError{resp.StatusCode, strings.TrimSpace(string(b))}
+	}
+	if out == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(out)
+}
+
+// containers lists all of them, or those of a network, also the stopped ones.
+func (k *docker) containers(ctx context.Context, network string) ([]container, error) {
+	q := url.Values{"all": {"1"}}
+	if network != "" {
+		q.Set("filters", `{"network":["`+network+`"]}`)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var out []container
+	return out, k.call(ctx, http.MethodGet, "/containers/json?"+q.Encode(), nil, &out)
+}
+
+func withEndpoint(list []container, endpoint string) (container, attachment, bool) {
+	for _, c := range list {
+		for _, a := range c.NetworkSettings.Networks {
+			if a.EndpointID != "" && a.EndpointID == endpoint {
+				return c, a, true
+			}
+		}
+	}
+	return container{}, attachment{}, false
+}
+
+// created is when the newest container that asks for this very address was made; zero if unknown.
+func (k *docker) created(ctx context.Context, ip string) time.Time {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	list, err := k.containers(ctx, "")
+	if err != nil {
+		return time.Time{}
+	}
+	return newestWanting(list, ip)
+}
+
+func newestWanting(list []container, ip string) time.Time {
+	var newest time.Time
+	for _, c := range list {
+		for _, a := range c.NetworkSettings.Networks {
+			if a.IPAMConfig != nil && a.IPAMConfig.IPv4Address == ip {
+				if t := time.Unix(c.Created, 0); t.After(newest) {
+					newest = t
+				}
+			}
+		}
+	}
+	return newest
+}
+
+// stopEndpoint stops the container that had an endpoint; it has lost its address and would serve nobody.
+func (k *docker) stopEndpoint(endpoint, ip string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	list, err := k.containers(ctx, "")
+	if err != nil {
+		logf("cannot look for the container that lost %s: %v", ip, err)
+		return
+	}
+	if c, _, ok := withEndpoint(list, endpoint); ok {
+		k.stop(ctx, c, ip)
+	}
+}
+
+func (k *docker) stop(ctx context.Context, c container, ip string) {
+	logf("stopping container %.12s %v: its address %s belongs to another one now", c.ID, c.Names, ip)
+	if err := k.call(ctx, http.MethodPost, "/containers/"+c.ID+"/stop?t=2", nil, nil); err != nil {
+		logf("cannot stop container %.12s: %v", c.ID, err)
+	}
+}

@@ -1,0 +1,56 @@
+package driver
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Attributes of an allocation in Calico's IPAM.
+const (
+	attrNode  = "node"
+	attrType  = "type"
+	attrSince = "since" // Unix seconds: when this node got the address
+)
+
+// owner is who holds a fixed address at the moment.
+type owner struct {
+	node   string
+	handle string
+	since  time.Time // zero if it is not written down
+}
+
+func handleOf(node string) string { return "docker." + strings.ToLower(node) }
+
+func attributes(node string, now time.Time) map[string]string {
+	return map[string]string{attrNode: node, attrType: "docker", attrSince: strconv.FormatInt(now.Unix(), 10)}
+}
+
+func ownerOf(attrs map[string]string, handle *string) owner {
+	o := owner{node: attrs[attrNode]}
+	if handle != nil {
+		o.handle = *handle
+	}
+	if s, err := strconv.ParseInt(attrs[attrSince], 10, 64); err == nil {
+		o.since = time.Unix(s, 0)
+	}
+	return o
+}
+
+// mayTake decides whether a container made at `created` (zero: unknown) on `node` may have a fixed
+// address that `o` holds.  The last one to be made wins, since whoever makes containers (Mesos) knows
+// which of them is meant.  A container that is older than the present owner's claim lost the
+// address while its machine was away, and Docker is merely starting it again.
+func mayTake(o owner, node string, created time.Time) error {
+	if o.node == node || created.IsZero() || o.since.IsZero() || !created.Before(o.since) {
+		return nil
+	}
+	return fmt.Errorf("the address went to node %s at %s, after this container was made; remove the container",
+		o.node, o.since.UTC().Format(time.RFC3339))
+}
+
+// lost tells whether an address that this node's container has now belongs to another node.
+func lost(o owner, node string) bool {
+	return o.handle != "" && o.handle != handleOf(node)
+}

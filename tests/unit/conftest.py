@@ -1,0 +1,119 @@
+"""A federation of three sites and a pool in a folder of its own, whose files a test may change, and the graphs of its stacks."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components import program
+from components.federation import PASSWORDS
+from components.spec.loader import read_yaml, stack_values
+from components.spec.validate import Plan, plan
+from tests.unit.mocks import MARK, Graph, record
+
+BASE = Path(__file__).parent / "data" / "spec" / "base"
+IMAGES = ("calico", "etcd", "htcondor", "login", "machine", "marathon", "mesos", "registry", "vpn", "zookeeper")
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKwjCPPrLPTFj3f8UzDoL5mmuCzWxzbuXgB6pPYkc6Hj demo"
+
+
+def federation_state(sites: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The outputs of the federation's stack, and which of them are secret."""
+    state = {
+        "ca_certificate": "certificate of ca",
+        "ca_private_key": f"{MARK} ca",
+        "calico_certificate": "certificate of calico",
+        "calico_private_key": f"{MARK} calico",
+        "passwords": {p: f"{MARK} {p}" for p in PASSWORDS},
+        "ssh_private_keys": {s: f"{MARK} ssh {s}" for s in sites},
+        "ssh_public_keys": {s: f"ssh-ed25519 AAAA {s}" for s in sites},
+        "wireguard_private_keys": {s: f"{MARK} wireguard {s}" for s in sites},
+        "wireguard_public_keys": {s: f"wireguard public {s}" for s in sites},
+    }
+    return state, [n for n in state if "private" in n or n == "passwords"]
+
+
+@dataclass
+class Checkout:
+    """A folder with the files of a federation."""
+
+    root: Path
+    home: Path
+    tags: dict[str, str] = field(default_factory=lambda: {i: f"{n:012x}" for n, i in enumerate(IMAGES)})
+
+    def change(self, file: str, change: Callable[[Any], None]) -> Checkout:
+        """Changes the data of `file` in place."""
+        path = self.root / file
+        data = yaml.safe_load(path.read_text())
+        change(data)
+        path.write_text(yaml.safe_dump(data, sort_keys=False))
+        return self
+
+    def plan(self, stack: str) -> Plan:
+        data, _ = read_yaml(self.root / f"Pulumi.{stack}.yaml")
+        return plan(self.root, stack, stack_values(data), [], self.home)
+
+    def graph(self, stack: str, preview: bool = False) -> Graph:
+        """What `pulumi up` (or `preview`) of the stack registers."""
+        the = self.plan(stack)
+        names = list(the.federation.sites)
+        host_keys = {f"{s}-front-end": f"ssh-ed25519 AAAA {s}-front-end" for s in names}
+        stacks = {"federation": federation_state(names)} | {s: ({"host_keys": host_keys}, []) for s in names}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(program, "image_tags", lambda _: self.tags)
+            return record(lambda: program.build(the, self.root), stack, preview, stacks)
+
+
+Graphs = Callable[..., Graph]
+
+
+def make_home(folder: Path) -> Path:
+    """A home with the key of the pool's user."""
+    (folder / "ssh").mkdir(parents=True)
+    (folder / "ssh" / "demo.pub").write_text(KEY + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for all, so that graphs can be compared."""
+    return make_home(tmp_path_factory.mktemp("home") / "demo")
+
+
+@pytest.fixture
+def checkouts(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Checkout]:
+    """Makes as many checkouts as a test asks for; all have the same files and the same home."""
+    monkeypatch.setenv("AERIE_HOME", str(home))
+    count = iter(range(100))
+
+    def make() -> Checkout:
+        root = tmp_path / f"checkout-{next(count)}"
+        shutil.copytree(BASE, root)
+        return Checkout(root, home)
+
+    return make
+
+
+@pytest.fixture
+def checkout(checkouts: Callable[[], Checkout]) -> Checkout:
+    """One of them."""
+    return checkouts()
+
+
+@pytest.fixture(scope="session")
+def graphs(home: Path) -> Graphs:
+    """The graphs of the unchanged checkout: `graphs(stack, preview)`. Each is made once, so leave it as it is."""
+
+    @functools.cache
+    def graph(stack: str, preview: bool = False) -> Graph:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AERIE_HOME", str(home))
+            return Checkout(BASE, home).graph(stack, preview)
+
+    return graph

@@ -1,0 +1,247 @@
+"""Gathers the facts for `make status`: everything at the same time, and nothing that is down costs more than a few seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import requests
+
+from components.batch.login import login_container
+from components.cluster.mesos import OPERATOR
+from components.iaas.docker import LABEL
+from components.iaas.machine import front_end_name
+from components.spec import addresses
+from components.spec.loader import read_sites
+from components.spec.model import Federation
+from components.spec.model import Pool as PoolModel
+from components.spec.validate import FEDERATION_STACK, read_pools
+
+from . import stacks
+from .login import Login, aerie_home, machine_logins
+from .status_facts import Agent, App, Facts, Machine, Marathon, Master, OnMachine, PoolWanted, Wanted
+from .status_probe import read, script
+
+CONNECT = 3  # seconds until a machine counts as down
+ANSWER = 9  # seconds for all that a machine has to say; each question in it has its own, shorter time
+HTTP = (2, 4)  # seconds to connect, and to answer
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+
+def wanted(federation: Federation, root: Path, outputs: Mapping[str, Json]) -> Wanted:
+    """What should be there, by the files below `root` and the sites' outputs."""
+    pools = read_pools(root, federation)
+    files, _ = read_sites(federation, root)
+    machines: list[Machine] = []
+    for site, facts in federation.sites.items():
+        by_address = sorted(outputs.get(site, {}).get("machines", {}).items(), key=lambda m: tuple(map(int, m[1].split("."))))
+        embedded = federation.embedded is not None and (site not in files or files[site].iaas == "docker")
+        for name, address in by_address:
+            front_end = name == front_end_name(site)
+            services = ["calico", "mesos-agent"]
+            if front_end:
+                services += ["vpn"] if len(federation.sites) > 1 else []
+                services += ["etcd", "zookeeper", "mesos-master", "marathon"] if facts.quorum else []
+                services += [login_container(p, "", "", 0, "").name for p, m in pools.items() if m.submit_node.site == site]
+            container = f"{federation.name}-{name}" if embedded else ""
+            machines.append(Machine(name, site, address, front_end, tuple(services), container))
+    return Wanted(
+        federation.name,
+        tuple(federation.sites),
+        tuple(federation.quorum_sites),
+        tuple(machines),
+        tuple(
+            PoolWanted(p, m.submit_node.site, m.executors.count, login_command(federation, p, m)) for p, m in pools.items()
+        ),
+        {site: stack.agents for site, stack in files.items()},
+    )
+
+
+def login_command(federation: Federation, name: str, pool: PoolModel) -> str:
+    """How the pool's first user gets in; with the key and host key that `make up` made, if it did."""
+    home, user, node = aerie_home(federation), pool.users[0].name, pool.submit_node
+    key, known = home / "ssh" / user, home / "ssh" / f"known_hosts-{name}"
+    options = f"-i {key} -o UserKnownHostsFile={known} " if key.exists() and known.exists() else ""
+    return f"ssh {options}-p {node.ssh_port} {user}@{addresses.front_end(federation, node.site)}"
+
+
+def ask_machine(machine: Machine, login: Login, pools: list[str]) -> OnMachine:
+    """Everything from one machine, by one SSH connection."""
+    ssh, *rest = login.command
+    quick = [ssh, "-o", f"ConnectTimeout={CONNECT}", *rest, "sh -s"]  # of an option given twice ssh takes the first
+    try:
+        done = subprocess.run(quick, input=script(machine, pools), capture_output=True, text=True, timeout=ANSWER)
+    except subprocess.TimeoutExpired:
+        return OnMachine(False, f"SSH connects, but there is no answer in {ANSWER} s")
+    if done.returncode == 255:
+        return OnMachine(False, (done.stderr.strip().splitlines() or ["SSH fails"])[-1][:160])
+    return read(machine, pools, done.stdout)
+
+
+def engine_containers(federation: str) -> dict[str, str] | None:
+    """The state of the federation's containers on this machine's Docker engine, by name; None if it does not answer."""
+    command = ["docker", "ps", "-a", "--filter", f"label={LABEL}={federation}", "--format", "{{.Names}} {{.State}}"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if done.returncode:
+        return None
+    return dict(line.split(" ", 1) for line in done.stdout.splitlines() if line)
+
+
+def _get(url: str, user: str, password: str, ca: str, params: Mapping[str, str] | None = None) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False  # no proxy stands between the operator and the site
+        session.verify, session.auth = ca, (user, password)
+        response = session.get(url, params=params, timeout=HTTP)
+        response.raise_for_status()
+        return response
+
+
+def _said(error: Exception) -> str:
+    """A failure of HTTP in a few words."""
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"HTTP {error.response.status_code}"
+    if isinstance(error, requests.exceptions.SSLError):
+        return f"TLS: {error}"[:160]
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    return f"{type(error).__name__}: {error}"[:160]
+
+
+def mesos_agents(body: Json) -> tuple[Agent, ...]:
+    """The agents in a leading master's /slaves."""
+    out = []
+    for raw in body.get("slaves", []):
+        attributes, all_, used = raw.get("attributes", {}), raw.get("resources", {}), raw.get("used_resources", {})
+        out.append(
+            Agent(
+                str(attributes.get("node", raw.get("hostname", "?"))),
+                str(attributes.get("site", "?")),
+                bool(raw.get("active", False)),
+                *(float(group.get(what, 0)) for what in ("cpus", "mem") for group in (all_, used)),
+            )
+        )
+    return tuple(sorted(out, key=lambda a: a.node))
+
+
+def ask_master(address: str, password: str, ca: str) -> Master:
+    """A Mesos master: whether it leads, and then what it knows."""
+    url = f"https://{address}:{addresses.MESOS_MASTER}"
+    try:
+        metrics = _get(f"{url}/metrics/snapshot", OPERATOR, password, ca).json()
+        leads = metrics.get("master/elected", 0) == 1
+        agents = mesos_agents(_get(f"{url}/slaves", OPERATOR, password, ca).json()) if leads else ()
+    except (requests.RequestException, ValueError) as error:
+        return Master(False, _said(error))
+    return Master(True, "", leads, agents, int(metrics.get("master/frameworks_active", 0)))
+
+
+def marathon_apps(body: Json) -> tuple[App, ...]:
+    """The apps of /v2/apps, with counts, deployments, tasks and the last failure embedded."""
+    out = []
+    for raw in body.get("apps", []):
+        tasks = [t for t in raw.get("tasks", []) if t.get("state") == "TASK_RUNNING"]
+        failure = raw.get("lastTaskFailure") or {}
+        out.append(
+            App(
+                raw["id"],
+                raw.get("instances", 1),
+                raw.get("tasksRunning", 0),
+                raw.get("tasksHealthy", 0),
+                bool(raw.get("healthChecks")),
+                bool(raw.get("deployments")),
+                tuple(sorted(t.get("host", "?") for t in tasks)),
+                f"{failure.get('state', '')} {failure.get('message', '')}".strip()[:160],
+            )
+        )
+    return tuple(sorted(out, key=lambda a: a.id))
+
+
+EMBED = {"embed": ["apps.counts", "apps.deployments", "apps.tasks", "apps.lastTaskFailure"]}
+
+
+def ask_marathon(address: str, password: str, ca: str) -> Marathon:
+    """A Marathon instance: whom it takes for the leader, and the apps if that is itself."""
+    url = f"https://{address}:{addresses.MARATHON}"
+    leader, apps = "", None
+    try:
+        try:
+            leader = str(_get(f"{url}/v2/leader", "admin", password, ca).json()["leader"]).partition(":")[0]
+        except requests.HTTPError as error:
+            # Without a leader Marathon answers 404, or as a proxy that finds none.
+            if error.response is None or error.response.status_code not in (404, 502, 503, 504):
+                raise
+        if leader == address:
+            apps = marathon_apps(_get(f"{url}/v2/apps", "admin", password, ca, EMBED).json())  # type: ignore[arg-type]
+    except (requests.RequestException, ValueError, KeyError) as error:
+        return Marathon(False, _said(error))
+    return Marathon(True, "", leader, apps)
+
+
+def _or_nothing(question: Callable[[], T], default: T) -> T:
+    try:
+        return question()
+    except stacks.StackFailed:
+        return default
+
+
+def known_stacks(root: Path) -> tuple[str, ...]:
+    """The stacks of the backend that have resources."""
+    done = subprocess.run(["pulumi", "stack", "ls", "--json"], cwd=root, capture_output=True, text=True)
+    if done.returncode:
+        raise stacks.StackFailed(f"pulumi does not list its stacks: {done.stderr.strip()}")
+    return tuple(s["name"] for s in json.loads(done.stdout) if s.get("resourceCount", 1))
+
+
+def gather(federation: Federation, root: Path = stacks.ROOT) -> Facts:
+    """All of it. Raises StackFailed if Pulumi itself does not work."""
+    start = time.monotonic()
+    with ThreadPoolExecutor(max_workers=64) as pool, tempfile.TemporaryDirectory() as folder:
+        there = pool.submit(known_stacks, root)
+        engine = pool.submit(engine_containers, federation.name)
+        shared_ = pool.submit(_or_nothing, lambda: stacks.outputs(FEDERATION_STACK, root), {})
+        outputs_ = {
+            site: pool.submit(_or_nothing, lambda site=site: stacks.outputs(site, root), {})  # type: ignore[misc]
+            for site in federation.sites
+        }
+        shared: Json = shared_.result()
+        masters: dict[str, Future[Master]] = {}
+        marathons: dict[str, Future[Marathon]] = {}
+        if "ca_certificate" in shared:
+            ca = os.path.join(folder, "ca.pem")  # noqa: PTH118 - requests wants text
+            Path(ca).write_text(shared["ca_certificate"])
+            for site, address in addresses.quorum_addresses(federation).items():
+                masters[site] = pool.submit(ask_master, address, shared["passwords"]["mesos-operator"], ca)
+                marathons[site] = pool.submit(ask_marathon, address, shared["passwords"]["marathon-admin"], ca)
+        outputs = {site: future.result() for site, future in outputs_.items()}
+        want = wanted(federation, root, outputs)
+        machines: dict[str, Future[OnMachine]] = {}
+        for site, output in outputs.items():
+            if "machines" not in output or site not in shared.get("ssh_private_keys", {}):
+                continue
+            logins = machine_logins(federation, shared, site, output)
+            for machine in want.of_site(site):
+                here = [p.name for p in want.pools if machine.front_end and p.submit_site == site]
+                machines[machine.name] = pool.submit(ask_machine, machine, logins[machine.name], here)
+        return Facts(
+            want,
+            there.result(),
+            engine.result(),
+            {name: future.result() for name, future in machines.items()},
+            {site: future.result() for site, future in masters.items()},
+            {site: future.result() for site, future in marathons.items()},
+            round(time.monotonic() - start, 2),
+        )

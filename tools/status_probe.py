@@ -1,0 +1,192 @@
+"""The one question that `make status` asks a machine: a shell script, and how its answer is read. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from .status_facts import Container, Etcd, Jobs, Machine, OnMachine, Pool, Session, Slots, Tunnel
+
+MARK = "@@aerie"  # starts the line before each answer: MARK name exit-status
+SECONDS = 5  # for each question; all are asked at the same time
+
+# Each answer is held back until it is whole: those that hang end by themselves and the others are told all the same.
+_START = f"""set -u
+out=$(mktemp -d) || exit 1
+trap 'rm -rf "$out"' EXIT
+ask() {{
+  name=$1
+  shift
+  echo "$name" >> "$out/names"
+  {{ timeout {SECONDS} "$@" > "$out/$name.out" 2> "$out/$name.err"; echo $? > "$out/$name.rc"; }} &
+}}
+"""
+_END = f"""wait
+while read -r name; do
+  status=$(cat "$out/$name.rc")
+  echo "{MARK} $name $status"
+  cat "$out/$name.out"
+  echo
+  [ "$status" = 0 ] || cat "$out/$name.err"
+done < "$out/names"
+"""
+_CONTAINERS = """docker ps -aq --filter label=aerie.service | xargs -r docker inspect -f \
+'{"name":{{json .Name}},"restarts":{{.RestartCount}},"state":{{json .State}}}'
+date -u +%s"""
+SLOT_ATTRIBUTES = "Machine,AerieSite,State,Cpus,PartitionableSlot"
+_SLOTS = f"condor_status -json -attributes {SLOT_ATTRIBUTES}"
+_JOBS = (
+    "condor_q -totals -allusers || exit 1; echo; "
+    'cat "$(condor_config_val HISTORY)"* 2>/dev/null | grep -c "^JobStatus = 4$" || true'
+)
+
+
+def _submit_node(pool: str, command: str) -> str:
+    """Runs a command in the pool's submit node, which Marathon named. Nothing else of its environment is looked at: it
+    holds secrets."""
+    wanted = f"MARATHON_APP_ID=/{pool}/submit-node"
+    template = '{{range .Config.Env}}{{if eq . "' + wanted + '"}}{{$.Id}}{{end}}{{end}}'
+    return f"""id=$(docker ps -q | xargs -r docker inspect -f '{template}' | grep -m 1 .) || {{ echo "no submit node runs here"; exit 3; }}
+exec docker exec "$id" sh -c {shlex.quote(command)}"""
+
+
+def script(machine: Machine, pools: Iterable[str]) -> str:
+    """What to run on `machine`; `pools` are those whose submit node should be there."""
+    questions: dict[str, str] = {"containers": _CONTAINERS}
+    if "calico" in machine.services:
+        questions["bgp"] = (
+            "exec docker exec calico sh -c 'birdc -r -s /run/calico/bird.ctl show protocols || birdc -r show protocols'"
+        )
+    if "vpn" in machine.services:
+        questions["vpn"] = "exec docker exec vpn vpn status"
+    if "etcd" in machine.services:
+        questions["etcd"] = "exec docker exec etcd etcdctl --dial-timeout=2s --command-timeout=3s endpoint status -w json"
+    if "zookeeper" in machine.services:
+        questions["zookeeper"] = f"exec docker exec zookeeper zk-4lw srvr {machine.address}"
+    for pool in pools:
+        questions[f"slots-{pool}"] = _submit_node(pool, _SLOTS)
+        questions[f"jobs-{pool}"] = _submit_node(pool, _JOBS)
+    asked = "".join(f"ask {name} sh -c {shlex.quote(question)}\n" for name, question in questions.items())
+    return _START + asked + _END
+
+
+def sections(text: str) -> dict[str, tuple[int, str]]:
+    """Each question's exit status and answer."""
+    out: dict[str, tuple[int, str]] = {}
+    for part in re.split(rf"^{MARK} ", text, flags=re.M)[1:]:
+        head, _, body = part.partition("\n")
+        name, _, status = head.partition(" ")
+        out[name] = (int(status) if status.isdigit() else 1, body.strip())
+    return out
+
+
+def _moment(text: str) -> float:
+    """Docker's time stamps (nanoseconds, UTC) in seconds."""
+    return datetime.fromisoformat(re.sub(r"(\.\d{6})?\d*Z$", r"\1+00:00", text)).timestamp()
+
+
+def containers(text: str) -> tuple[Container, ...]:
+    """The services' containers, with ages by the machine's own clock."""
+    *lines, now = text.splitlines()
+    out = []
+    for line in lines:
+        raw: dict[str, Any] = json.loads(line)
+        state = raw["state"]
+        since = state["StartedAt"] if state["Status"] in ("running", "paused") else state["FinishedAt"]
+        out.append(
+            Container(
+                raw["name"].removeprefix("/"),
+                state["Status"],
+                raw["restarts"],
+                state["ExitCode"],
+                state["OOMKilled"],
+                max(0.0, float(now) - _moment(since)) if not since.startswith("0001") else 0.0,
+            )
+        )
+    return tuple(sorted(out, key=lambda c: c.name))
+
+
+def bgp_sessions(text: str) -> tuple[Session, ...]:
+    """From `birdc show protocols`: Calico calls a session of the mesh after its peer, Mesh_172_31_2_10."""
+    found = re.findall(r"^\w*?_(\d+_\d+_\d+_\d+)\s+BGP\s+\S+\s+\S+\s+\S+\s*(.*)$", text, flags=re.M)
+    return tuple(Session(peer.replace("_", "."), info.strip() or "down") for peer, info in found)
+
+
+def etcd_member(text: str) -> Etcd:
+    """From `etcdctl endpoint status -w json` of the member itself."""
+    status = json.loads(text)[0]["Status"]
+    leader = status.get("leader", 0)
+    return Etcd(str(status["header"]["member_id"]), str(leader) if leader else "")
+
+
+def zookeeper_mode(text: str) -> str:
+    """From the four-letter word `srvr`; "" if the server does not serve."""
+    found = re.search(r"^Mode: (\w+)", text, flags=re.M)
+    return found[1] if found else ""
+
+
+def executor_slots(text: str) -> tuple[Slots, ...]:
+    """Cores by executor, from slot ads: a partitionable slot holds what is left, a dynamic one what is taken."""
+    by_machine: dict[str, tuple[str, int, int]] = {}
+    for ad in json.loads(text or "[]"):
+        site, claimed, idle = by_machine.get(ad["Machine"], ("?", 0, 0))
+        cores = int(ad.get("Cpus", 0))
+        taken = not ad.get("PartitionableSlot", False) and ad.get("State") == "Claimed"
+        by_machine[ad["Machine"]] = (ad.get("AerieSite", site), claimed + cores * taken, idle + cores * (not taken))
+    return tuple(Slots(machine, *rest) for machine, rest in sorted(by_machine.items()))
+
+
+def jobs(text: str) -> Jobs:
+    """From `condor_q -totals -allusers`, and the number of finished jobs on the last line."""
+    total = re.findall(r"^Total for (?:all users|query): .*$", text, flags=re.M)
+    if not total:
+        raise ValueError("no totals in the answer of condor_q")
+
+    def number(state: str) -> int:
+        found = re.search(rf"(\d+) {state}", total[-1])
+        return int(found[1]) if found else 0
+
+    return Jobs(number("idle"), number("running"), number("held"), int(text.splitlines()[-1]))
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:160] if lines else "no answer"
+
+
+def read(machine: Machine, pools: Iterable[str], text: str) -> OnMachine:
+    """The machine's whole answer. What cannot be read is told in `troubles`, and the rest stands."""
+    answers, troubles = sections(text), {}
+
+    def take(name: str, parse: Any, default: Any) -> Any:
+        status, body = answers.get(name, (0, ""))
+        if name not in answers:
+            return default
+        if status:
+            troubles[name] = f"no answer in {SECONDS} s" if status == 124 else _last_line(body)
+            return default
+        try:
+            return parse(body)
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            troubles[name] = f"cannot read the answer: {error}"
+            return default
+
+    found: dict[str, Pool] = {}
+    for pool in pools:
+        slots, queue = take(f"slots-{pool}", executor_slots, None), take(f"jobs-{pool}", jobs, None)
+        trouble = troubles.get(f"slots-{pool}") or troubles.get(f"jobs-{pool}") or ""
+        found[pool] = Pool(slots, queue, trouble)
+    return OnMachine(
+        reached=True,
+        containers=take("containers", containers, ()),
+        tunnels=take("vpn", lambda body: tuple(Tunnel(t["peer"], t["handshake_age_s"]) for t in json.loads(body)), ()),
+        sessions=take("bgp", bgp_sessions, ()),
+        etcd=take("etcd", etcd_member, None),
+        zookeeper=take("zookeeper", zookeeper_mode, ""),
+        pools=found,
+        troubles=troubles,
+    )
