@@ -213,10 +213,7 @@ def down(console: Console, root: Path = ROOT) -> None:
         except stacks.StackFailed as error:
             trouble += f"{error}\n"
         else:
-            for name in names:
-                subprocess.run(
-                    ["pulumi", "stack", "rm", name, "--yes", "--preserve-config"], cwd=root, capture_output=True, check=True
-                )
+            subprocess.run([str(root / "tools" / "stack-init"), "--remove", *names], cwd=root, check=True)
     left = remove_labelled(federation.name)
     if left:
         console.print(f"  removed what the stacks did not know: {', '.join(left)}", highlight=False)

@@ -146,12 +146,12 @@ class Agent:
 
 @dataclass(frozen=True)
 class Master:
-    """A Mesos master; what it knows of agents and frameworks counts only if it leads."""
+    """A Mesos master. `agents` only of one that leads, and None if it does not tell them: it is still recovering."""
 
     answers: bool
     trouble: str = ""
     leads: bool = False
-    agents: tuple[Agent, ...] = ()
+    agents: tuple[Agent, ...] | None = None
     frameworks: int = 0
 
 
@@ -182,7 +182,8 @@ class Marathon:
 @dataclass(frozen=True)
 class Facts:
     """Everything. `stacks` are those that the backend has, with resources; `engine` is the state of the federation's
-    containers on the operator's Docker engine, None if that does not answer; `masters` and `marathons` by site."""
+    containers on the operator's Docker engine, None if that does not answer; `masters` and `marathons` by site;
+    `load` is this machine's, per core."""
 
     wanted: Wanted
     stacks: tuple[str, ...] = ()
@@ -191,6 +192,7 @@ class Facts:
     masters: dict[str, Master] = field(default_factory=dict)
     marathons: dict[str, Marathon] = field(default_factory=dict)
     seconds: float = 0.0
+    load: float = 0.0
 
 
 FACTS = TypeAdapter(Facts)

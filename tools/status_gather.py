@@ -2,56 +2,56 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 
 from components.batch.login import login_container
-from components.cluster.mesos import OPERATOR
-from components.iaas.docker import LABEL
-from components.iaas.machine import front_end_name
 from components.spec import addresses
 from components.spec.loader import read_sites
 from components.spec.model import Federation
 from components.spec.model import Pool as PoolModel
 from components.spec.validate import FEDERATION_STACK, read_pools
 
-from . import stacks
 from .login import Login, aerie_home, machine_logins
 from .status_facts import Agent, App, Facts, Machine, Marathon, Master, OnMachine, PoolWanted, Wanted
 from .status_probe import read, script
+from .status_stacks import ROOT, known_stacks, outputs
 
 CONNECT = 3  # seconds until a machine counts as down
-ANSWER = 9  # seconds for all that a machine has to say; each question in it has its own, shorter time
+ANSWER = 12  # seconds for all that a machine has to say; each question in it has its own, shorter time
 HTTP = (2, 4)  # seconds to connect, and to answer
+OPERATOR, ADMIN = "operator", "admin"  # who asks Mesos, and Marathon
 
-T = TypeVar("T")
 Json = dict[str, Any]
 
 
-def wanted(federation: Federation, root: Path, outputs: Mapping[str, Json]) -> Wanted:
+def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json]) -> Wanted:
     """What should be there, by the files below `root` and the sites' outputs."""
     pools = read_pools(root, federation)
     files, _ = read_sites(federation, root)
     machines: list[Machine] = []
     for site, facts in federation.sites.items():
-        by_address = sorted(outputs.get(site, {}).get("machines", {}).items(), key=lambda m: tuple(map(int, m[1].split("."))))
+        by_address = sorted(
+            stacks.get(site, {}).get("machines", {}).items(), key=lambda m: tuple(map(int, m[1].split(".")))
+        )
         embedded = federation.embedded is not None and (site not in files or files[site].iaas == "docker")
         for name, address in by_address:
-            front_end = name == front_end_name(site)
+            front_end = address == addresses.front_end(federation, site)
             services = ["calico", "mesos-agent"]
             if front_end:
                 services += ["vpn"] if len(federation.sites) > 1 else []
                 services += ["etcd", "zookeeper", "mesos-master", "marathon"] if facts.quorum else []
-                services += [login_container(p, "", "", 0, "").name for p, m in pools.items() if m.submit_node.site == site]
+                services += [
+                    login_container(p, "", "", 0, "").name for p, m in pools.items() if m.submit_node.site == site
+                ]
             container = f"{federation.name}-{name}" if embedded else ""
             machines.append(Machine(name, site, address, front_end, tuple(services), container))
     return Wanted(
@@ -60,7 +60,8 @@ def wanted(federation: Federation, root: Path, outputs: Mapping[str, Json]) -> W
         tuple(federation.quorum_sites),
         tuple(machines),
         tuple(
-            PoolWanted(p, m.submit_node.site, m.executors.count, login_command(federation, p, m)) for p, m in pools.items()
+            PoolWanted(p, m.submit_node.site, m.executors.count, login_command(federation, p, m))
+            for p, m in pools.items()
         ),
         {site: stack.agents for site, stack in files.items()},
     )
@@ -87,9 +88,9 @@ def ask_machine(machine: Machine, login: Login, pools: list[str]) -> OnMachine:
     return read(machine, pools, done.stdout)
 
 
-def engine_containers(federation: str) -> dict[str, str] | None:
-    """The state of the federation's containers on this machine's Docker engine, by name; None if it does not answer."""
-    command = ["docker", "ps", "-a", "--filter", f"label={LABEL}={federation}", "--format", "{{.Names}} {{.State}}"]
+def engine_containers() -> dict[str, str] | None:
+    """The state of each container on this machine's Docker engine, by name; None if it does not answer."""
+    command = ["docker", "ps", "-a", "--format", "{{.Names}} {{.State}}"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
@@ -142,11 +143,15 @@ def ask_master(address: str, password: str, ca: str) -> Master:
     url = f"https://{address}:{addresses.MESOS_MASTER}"
     try:
         metrics = _get(f"{url}/metrics/snapshot", OPERATOR, password, ca).json()
-        leads = metrics.get("master/elected", 0) == 1
-        agents = mesos_agents(_get(f"{url}/slaves", OPERATOR, password, ca).json()) if leads else ()
     except (requests.RequestException, ValueError) as error:
         return Master(False, _said(error))
-    return Master(True, "", leads, agents, int(metrics.get("master/frameworks_active", 0)))
+    if metrics.get("master/elected", 0) != 1:
+        return Master(True)
+    frameworks = int(metrics.get("master/frameworks_active", 0))
+    try:
+        return Master(True, "", True, mesos_agents(_get(f"{url}/slaves", OPERATOR, password, ca).json()), frameworks)
+    except (requests.RequestException, ValueError) as error:
+        return Master(True, _said(error), True, None, frameworks)
 
 
 def marathon_apps(body: Json) -> tuple[App, ...]:
@@ -179,69 +184,53 @@ def ask_marathon(address: str, password: str, ca: str) -> Marathon:
     leader, apps = "", None
     try:
         try:
-            leader = str(_get(f"{url}/v2/leader", "admin", password, ca).json()["leader"]).partition(":")[0]
+            leader = str(_get(f"{url}/v2/leader", ADMIN, password, ca).json()["leader"]).partition(":")[0]
         except requests.HTTPError as error:
             # Without a leader Marathon answers 404, or as a proxy that finds none.
             if error.response is None or error.response.status_code not in (404, 502, 503, 504):
                 raise
         if leader == address:
-            apps = marathon_apps(_get(f"{url}/v2/apps", "admin", password, ca, EMBED).json())  # type: ignore[arg-type]
+            apps = marathon_apps(_get(f"{url}/v2/apps", ADMIN, password, ca, EMBED).json())  # type: ignore[arg-type]
     except (requests.RequestException, ValueError, KeyError) as error:
         return Marathon(False, _said(error))
     return Marathon(True, "", leader, apps)
 
 
-def _or_nothing(question: Callable[[], T], default: T) -> T:
-    try:
-        return question()
-    except stacks.StackFailed:
-        return default
-
-
-def known_stacks(root: Path) -> tuple[str, ...]:
-    """The stacks of the backend that have resources."""
-    done = subprocess.run(["pulumi", "stack", "ls", "--json"], cwd=root, capture_output=True, text=True)
-    if done.returncode:
-        raise stacks.StackFailed(f"pulumi does not list its stacks: {done.stderr.strip()}")
-    return tuple(s["name"] for s in json.loads(done.stdout) if s.get("resourceCount", 1))
-
-
-def gather(federation: Federation, root: Path = stacks.ROOT) -> Facts:
-    """All of it. Raises StackFailed if Pulumi itself does not work."""
+def gather(federation: Federation, root: Path = ROOT) -> Facts:
+    """All of it. Raises PulumiFailed if Pulumi itself does not work."""
     start = time.monotonic()
     with ThreadPoolExecutor(max_workers=64) as pool, tempfile.TemporaryDirectory() as folder:
         there = pool.submit(known_stacks, root)
-        engine = pool.submit(engine_containers, federation.name)
-        shared_ = pool.submit(_or_nothing, lambda: stacks.outputs(FEDERATION_STACK, root), {})
-        outputs_ = {
-            site: pool.submit(_or_nothing, lambda site=site: stacks.outputs(site, root), {})  # type: ignore[misc]
-            for site in federation.sites
-        }
-        shared: Json = shared_.result()
+        engine = pool.submit(engine_containers)
+        sites = {site: pool.submit(outputs, site, root) for site in federation.sites}
+        shared: Json = outputs(FEDERATION_STACK, root)
         masters: dict[str, Future[Master]] = {}
         marathons: dict[str, Future[Marathon]] = {}
         if "ca_certificate" in shared:
-            ca = os.path.join(folder, "ca.pem")  # noqa: PTH118 - requests wants text
-            Path(ca).write_text(shared["ca_certificate"])
+            ca = Path(folder) / "ca.pem"
+            ca.write_text(shared["ca_certificate"])
             for site, address in addresses.quorum_addresses(federation).items():
-                masters[site] = pool.submit(ask_master, address, shared["passwords"]["mesos-operator"], ca)
-                marathons[site] = pool.submit(ask_marathon, address, shared["passwords"]["marathon-admin"], ca)
-        outputs = {site: future.result() for site, future in outputs_.items()}
-        want = wanted(federation, root, outputs)
+                masters[site] = pool.submit(ask_master, address, shared["passwords"]["mesos-operator"], str(ca))
+                marathons[site] = pool.submit(ask_marathon, address, shared["passwords"]["marathon-admin"], str(ca))
+        found = {site: future.result() for site, future in sites.items()}
+        want = wanted(federation, root, found)
         machines: dict[str, Future[OnMachine]] = {}
-        for site, output in outputs.items():
+        for site, output in found.items():
             if "machines" not in output or site not in shared.get("ssh_private_keys", {}):
                 continue
             logins = machine_logins(federation, shared, site, output)
             for machine in want.of_site(site):
                 here = [p.name for p in want.pools if machine.front_end and p.submit_site == site]
                 machines[machine.name] = pool.submit(ask_machine, machine, logins[machine.name], here)
+        engine_says = engine.result()
+        ours = {m.container for m in want.machines} | {f"{federation.name}-registry-mirror"}
         return Facts(
             want,
             there.result(),
-            engine.result(),
+            None if engine_says is None else {name: state for name, state in engine_says.items() if name in ours},
             {name: future.result() for name, future in machines.items()},
             {site: future.result() for site, future in masters.items()},
             {site: future.result() for site, future in marathons.items()},
             round(time.monotonic() - start, 2),
+            round(os.getloadavg()[0] / (os.cpu_count() or 1), 1),
         )

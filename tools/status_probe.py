@@ -12,7 +12,7 @@ from typing import Any
 from .status_facts import Container, Etcd, Jobs, Machine, OnMachine, Pool, Session, Slots, Tunnel
 
 MARK = "@@aerie"  # starts the line before each answer: MARK name exit-status
-SECONDS = 5  # for each question; all are asked at the same time
+SECONDS = 8  # for each question; all are asked at the same time, of a machine that may be busy
 
 # Each answer is held back until it is whole: those that hang end by themselves and the others are told all the same.
 _START = f"""set -u
@@ -64,7 +64,9 @@ def script(machine: Machine, pools: Iterable[str]) -> str:
     if "vpn" in machine.services:
         questions["vpn"] = "exec docker exec vpn vpn status"
     if "etcd" in machine.services:
-        questions["etcd"] = "exec docker exec etcd etcdctl --dial-timeout=2s --command-timeout=3s endpoint status -w json"
+        questions["etcd"] = (
+            "exec docker exec etcd etcdctl --dial-timeout=2s --command-timeout=3s endpoint status -w json"
+        )
     if "zookeeper" in machine.services:
         questions["zookeeper"] = f"exec docker exec zookeeper zk-4lw srvr {machine.address}"
     for pool in pools:

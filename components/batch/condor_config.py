@@ -160,6 +160,8 @@ def _submit(spec: PoolSpec) -> list[str]:
         f"SCHEDD_INTERVAL = {clock.schedd}",
         "SCHEDD_MIN_INTERVAL = 1",
         f"ALIVE_INTERVAL = {clock.alive}",
+        # A lost executor costs the lease and some 30 s. The shadow's first try to reconnect lasts from the 8th to the 28th
+        # second: with a lease beyond that, a second one of 20 s follows before the job is given up.
         f"JOB_DEFAULT_LEASE_DURATION = {spec.job_lease}",
         # Given back soon, so that an idle executor can be taken away.
         "CLAIM_WORKLIFE = 600",

@@ -63,9 +63,7 @@ def signing_key_from_seed(seed: bytes, name: str) -> bytes:
 
 
 def _secret(key_file: bytes, key_id: str) -> bytes:
-    key = bytes(
-        byte ^ mask for byte, mask in zip(key_file, itertools.cycle(b"\xde\xad\xbe\xef"), strict=False)
-    )
+    key = bytes(byte ^ mask for byte, mask in zip(key_file, itertools.cycle(b"\xde\xad\xbe\xef"), strict=False))
     if key_id == POOL_KEY:
         key += key
     return HKDF(hashes.SHA256(), 32, salt=b"htcondor", info=b"master jwt").derive(key)
@@ -151,9 +149,7 @@ def verify(token: str, key_file: bytes, *, now: int | None = None) -> Token:
     if header.get("alg") != "HS256":
         raise TokenError(f"algorithm {header.get('alg')!r}, not HS256")
     body = f"{header_part}.{claims_part}".encode()
-    if not hmac.compare_digest(
-        hmac.digest(_secret(key_file, key_id), body, hashlib.sha256), _decode(signature)
-    ):
+    if not hmac.compare_digest(hmac.digest(_secret(key_file, key_id), body, hashlib.sha256), _decode(signature)):
         raise TokenError("signed with another key")
     if now is not None and found.expires is not None and found.expires <= now:
         raise TokenError(f"expired {now - found.expires} s ago")

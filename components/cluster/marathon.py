@@ -27,6 +27,7 @@ def marathon_container(federation: Federation, machine: Machine, image: str) -> 
             "MARATHON_TLS_CERT_FILE": f"{FILES_AT}/server.crt",
             "MARATHON_TLS_KEY_FILE": f"{FILES_AT}/server.key",
             "MARATHON_TLS_CA_FILE": f"{FILES_AT}/ca.crt",
+            "MARATHON_MESOS_TLS_CA_FILE": f"{FILES_AT}/ca.crt",
             "MARATHON_HTTP_CREDENTIALS_FILE": f"{FILES_AT}/http-credentials",
             "MARATHON_MESOS_AUTHENTICATION_PRINCIPAL": MARATHON,
             "MARATHON_MESOS_AUTHENTICATION_SECRET_FILE": f"{FILES_AT}/mesos-secret",

@@ -11,10 +11,34 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from .model import Federation, SiteStack
+from .model import ADDRESS_FORM, NETWORK_FORM, Federation, SiteStack
 from .problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
+
+# Kinds of pydantic's errors, by how they begin: what the value is not, and what to write.
+KINDS = {
+    "int": ("whole number", "a whole number"),
+    "float": ("number", "a number"),
+    "bool": ("yes or no", "true or false"),
+    "string": ("text", "a text, in quotes if it looks like a number"),
+    "list": ("list", "a list, such as [a, b]"),
+    "dict": ("block of keys", "KEY: VALUE, one a line and indented"),
+    "model": ("block of keys", "KEY: VALUE, one a line and indented"),
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as PyYAML reads it, but a key that is there twice is an error: the first would be lost without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            name = str(key.value)
+            if name in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} is there twice", key.start_mark)
+            seen.add(name)
+        return super().construct_mapping(node, deep)
 
 
 def parse(model: type[M], data: Any, file: str, place: str = "") -> tuple[M | None, list[Problem]]:
@@ -60,6 +84,8 @@ def _problem(model: type[BaseModel], error: Any, file: str, place: str) -> Probl
         near = difflib.get_close_matches(str(loc[-1]), keys, n=1, cutoff=0.5)
         mend = f"write {near[0]}" if near else f"known here: {', '.join(keys)}"
         return Problem(file, where, f"unknown key {loc[-1]!r}", mend)
+    if given is None and not loc:
+        return Problem(file, where, "is empty", f"write {', '.join(n for n, f in model.model_fields.items() if f.is_required())}")
     if kind == "missing":
         return Problem(file, where, "is missing", f"write {loc[-1]}: ...")
     if kind == "value_error":
@@ -68,8 +94,11 @@ def _problem(model: type[BaseModel], error: Any, file: str, place: str) -> Probl
     if kind == "literal_error":
         return Problem(file, where, f"{given!r} is not known", f"write {ctx['expected']}")
     if kind.startswith("ip_v4"):
-        form = "a network such as 172.31.1.0/24, no host bits set" if "network" in kind else "an address such as 10.66.0.10"
-        return Problem(file, where, f"{given!r} is no IPv4 {'network' if 'network' in kind else 'address'}", f"write {form}")
+        what, _, mend = (NETWORK_FORM if "network" in kind else ADDRESS_FORM).partition("|")
+        return Problem(file, where, f"{given!r} {what}", mend)
+    for prefix, (what, mend) in KINDS.items():
+        if kind.startswith(prefix):
+            return Problem(file, where, f"{given!r} is no {what}", f"write {mend}")
     if kind in {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}:
         sign = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
         bound = next((f"{sign[k]} {v:g}" for k, v in ctx.items() if k in sign), "")
@@ -90,7 +119,7 @@ def _known_keys_in_collection(model: type[BaseModel], loc: tuple[int | str, ...]
 def read_yaml(path: Path) -> tuple[Any, list[Problem]]:
     """What `path` holds, or a problem in plain words if it is missing or no YAML."""
     try:
-        return yaml.safe_load(path.read_text()), []
+        return yaml.load(path.read_text(), _Loader), []  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
         return None, [Problem(path.name, "(whole file)", "the file is missing", f"write it beside Pulumi.yaml, in {path.parent}")]
     except yaml.YAMLError as error:

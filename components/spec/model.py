@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 def _matches(pattern: str, says: str) -> AfterValidator:
@@ -23,13 +23,25 @@ def _matches(pattern: str, says: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-Name = Annotated[
-    str,
-    _matches(
-        r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?",
-        "is no name|write 1 to 20 of a-z, 0-9 and '-', a letter first and no '-' last",
-    ),
-]
+def _text(says: str) -> BeforeValidator:
+    """Only a text is taken: of a number, `ipaddress` makes an address such as 0.0.0.12."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, int):
+            raise ValueError(says)
+        return value
+
+    return BeforeValidator(check)
+
+
+NETWORK_FORM = "is no IPv4 network|write a network such as 172.31.1.0/24, no host bits set"
+ADDRESS_FORM = "is no IPv4 address|write an address such as 10.66.0.10"
+Cidr = Annotated[IPv4Network, _text(NETWORK_FORM)]
+Address = Annotated[IPv4Address, _text(ADDRESS_FORM)]
+
+NAME = r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"
+NAME_FORM = "is no name|write 1 to 20 of a-z, 0-9 and '-', a letter first and no '-' last"
+Name = Annotated[str, _matches(NAME, NAME_FORM)]
 SiteName = Annotated[  # the VPN's interface wg-<site> has at most 15 characters
     str,
     _matches(
@@ -65,9 +77,9 @@ class Network(Model):
 
     topology: Literal["full-mesh"] = "full-mesh"
     as_number: int = Field(64512, ge=1, le=4294967294)
-    lans: IPv4Network = IPv4Network("172.31.0.0/16")
-    containers: IPv4Network = IPv4Network("10.65.0.0/16")
-    fixed: IPv4Network = IPv4Network("10.66.0.0/24")
+    lans: Cidr = IPv4Network("172.31.0.0/16")
+    containers: Cidr = IPv4Network("10.65.0.0/16")
+    fixed: Cidr = IPv4Network("10.66.0.0/24")
     vpn_mtu: int = Field(1420, ge=1280, le=8920)
     mtu: int = Field(1380, ge=1280, le=8920)
 
@@ -84,15 +96,15 @@ class Images(Model):
 class Embedded(Model):
     """The embedded IaaS: machines are containers on one Docker engine."""
 
-    wan: IPv4Network = IPv4Network("172.30.0.0/24")
+    wan: Cidr = IPv4Network("172.30.0.0/24")
 
 
 class Site(Model):
     """One computing centre, as the others need to know it."""
 
     as_number: int = Field(ge=1, le=4294967294)
-    lan: IPv4Network
-    containers: IPv4Network
+    lan: Cidr
+    containers: Cidr
     vpn_endpoint: Annotated[
         str, _matches(r"\d{1,3}(\.\d{1,3}){3}:\d{1,5}", "is no VPN endpoint|write IPV4-ADDRESS:UDP-PORT")
     ]
@@ -135,7 +147,7 @@ class OpenStack(Model):
     flavor: str
     front_end_flavor: str | None = None
     external_network: str
-    operators: list[IPv4Network] = Field(min_length=1)
+    operators: list[Cidr] = Field(min_length=1)
     availability_zone: str | None = None
     volume_size: int = Field(50, ge=10, description="GB, of each machine's boot volume")
 
@@ -159,14 +171,14 @@ class Role(Model):
 class CentralManager(Role):
     """Its address is by default the pool's first in `network.fixed`."""
 
-    address: IPv4Address | None = None
+    address: Address | None = None
 
 
 class SubmitNode(Role):
     """Where users log in: `ssh_port` is on the front-end of `site`; the spool stays on that front-end."""
 
     site: SiteName
-    address: IPv4Address | None = None
+    address: Address | None = None
     ssh_port: int = Field(2222, ge=1024, le=65535)
 
 
@@ -206,5 +218,3 @@ class PoolStack(Model):
     """Pulumi.<pool>.yaml."""
 
     pool: Pool
-
-

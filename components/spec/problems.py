@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
@@ -16,7 +16,7 @@ class Problem:
     place: str
     what: str
     mend: str
-    line: int | None = None
+    line: int | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
@@ -27,7 +27,7 @@ class ConfigError(Exception):
     """The configuration was refused. Carries every problem, not just the first."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(problems)
+        self.problems = sorted(problems, key=lambda p: (p.file, p.line or 0, p))
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         lines = "\n".join(f"  {p}" for p in self.problems)
         super().__init__(f"{count} in the configuration, nothing was changed:\n{lines}")
@@ -62,8 +62,11 @@ def with_lines(problems: list[Problem], root: Path) -> list[Problem]:
         if p.file not in texts:
             path = root / p.file
             texts[p.file] = path.read_text() if path.is_file() else ""
+        if p.place.startswith("("):  # the file as a whole, its name
+            out.append(p)
+            continue
         steps = tuple(int(s) if s.isdigit() else s for s in p.place.split("."))
         if p.file.startswith("Pulumi."):
             steps = ("config", f"aerie:{steps[0]}", *steps[1:])
-        out.append(Problem(p.file, p.place, p.what, p.mend, line_of(texts[p.file], steps)))
+        out.append(replace(p, line=p.line or line_of(texts[p.file], steps)))
     return out

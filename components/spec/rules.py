@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
+import difflib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
+from ..batch.knobs import dangerous_knobs
 from . import addresses
-from .model import Federation, Pool, SiteStack
+from .model import NAME, NAME_FORM, Federation, FederationStack, MachineSize, Pool, SiteStack
 from .problems import Problem
 
 FEDERATION = "federation.yaml"
@@ -116,16 +119,25 @@ def _endpoints(federation: Federation) -> Iterator[Problem]:
     for name, site in federation.sites.items():
         place = f"sites.{name}.vpn_endpoint"
         host, _, port = site.vpn_endpoint.partition(":")
-        try:
-            IPv4Address(host)
-            good = 0 < int(port) < 65536
-        except ValueError:
-            good = False
-        if not good:
+        if not (_is_address(host) and 0 < int(port) < 65536):
             yield _at(place, f"{site.vpn_endpoint} is no address and UDP port", "write such as 172.30.0.11:51820")
+        elif (last := addresses.vpn_ports(federation, name)[1]) > 65535:
+            yield _at(
+                place,
+                f"each peer has a UDP port of its own, up to {last}, beyond 65535",
+                f"write a port of at most {65535 - last + int(port)}, or narrow network.lans",
+            )
         if site.vpn_endpoint in seen:
             yield _at(place, f"{site.vpn_endpoint} is {seen[site.vpn_endpoint]}'s too", "write this site's own address")
         seen.setdefault(site.vpn_endpoint, name)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _mtu(federation: Federation) -> Iterator[Problem]:
@@ -162,7 +174,7 @@ def site_problems(name: str, stack: SiteStack, federation: Federation) -> list[P
         else:
             endpoint = federation.sites[name].vpn_endpoint.partition(":")[0]
             wan = federation.embedded.wan
-            if IPv4Address(endpoint) not in wan or IPv4Address(endpoint) <= wan.network_address + 1:
+            if _is_address(endpoint) and not wan.network_address + 1 < IPv4Address(endpoint) < wan.broadcast_address:
                 out.append(
                     _at(
                         f"sites.{name}.vpn_endpoint",
@@ -182,12 +194,29 @@ def pool_problems(
     """Everything wrong with one pool: alone, against its sites' machines, and beside the other pools."""
     file = f"Pulumi.{stack}.yaml"
     return [
+        *_pool_name(file, stack),
         *_pool_sites(file, pool, federation),
         *_pool_addresses(file, pool, federation),
         *_pool_users(file, pool, home),
         *_pool_capacity(file, pool, sites),
         *_pool_neighbours(file, pool, federation, others),
+        *_pool_condor_config(file, pool),
     ]
+
+
+def _pool_name(file: str, stack: str) -> Iterator[Problem]:
+    if not re.fullmatch(NAME, stack):
+        what, _, mend = NAME_FORM.partition("|")
+        yield _at("(file name)", f"{stack!r} {what} of a pool", f"name it Pulumi.<pool>.yaml, and {mend}", file)
+
+
+def _pool_condor_config(file: str, pool: Pool) -> Iterator[Problem]:
+    """HTCondor's own lines that would open what a pool keeps shut."""
+    entry_of = [i for i, entry in enumerate(pool.condor_config) for _ in entry.splitlines() or [""]]
+    for message in dangerous_knobs("\n".join(pool.condor_config)):
+        number, _, what = message.removeprefix("line ").partition(": ")
+        what, _, mend = what.rpartition("; ")
+        yield _at(f"pool.condor_config.{entry_of[int(number) - 1]}", what, mend, file)
 
 
 def _pool_sites(file: str, pool: Pool, federation: Federation) -> Iterator[Problem]:
@@ -201,7 +230,7 @@ def _pool_sites(file: str, pool: Pool, federation: Federation) -> Iterator[Probl
         yield _at(
             "pool.submit_node.site",
             f"{pool.submit_node.site!r} is not among the pool's sites",
-            f"write one of {', '.join(pool.sites)}",
+            f"write one of {', '.join(dict.fromkeys(s for s in pool.sites if s in federation.sites)) or known}",
             file,
         )
 
@@ -278,6 +307,7 @@ def _pool_capacity(file: str, pool: Pool, sites: Mapping[str, SiteStack]) -> Ite
             file,
         )
         return
+    short = False
     for unit, has, asks in (
         ("cpus", sum(m.cpus for m in machines), wanted.count * wanted.cpus + pool.central_manager.cpus + pool.submit_node.cpus),
         (
@@ -294,6 +324,21 @@ def _pool_capacity(file: str, pool: Pool, sites: Mapping[str, SiteStack]) -> Ite
                 "write fewer or smaller executors, or more agents in Pulumi.<site>.yaml",
                 file,
             )
+            short = True
+    room = sum(_executors_on(m, pool) for m in machines)
+    if wanted.count > room and not short:
+        yield _at(
+            "pool.executors.count",
+            f"{wanted.count} executors of {wanted.cpus:g} cpus, {wanted.memory} MB and {wanted.disk} MB of disk do not fit on "
+            f"the {len(machines)} machines of the pool's sites, {room} do",
+            "write fewer or smaller executors, or more agents in Pulumi.<site>.yaml",
+            file,
+        )
+
+
+def _executors_on(machine: MachineSize, pool: Pool) -> int:
+    wanted = pool.executors
+    return int(min(machine.cpus // wanted.cpus, machine.memory // wanted.memory, machine.disk // wanted.disk))
 
 
 def _pool_neighbours(file: str, pool: Pool, federation: Federation, others: Mapping[str, Pool]) -> Iterator[Problem]:
@@ -309,6 +354,25 @@ def _pool_neighbours(file: str, pool: Pool, federation: Federation, others: Mapp
                 "write another port",
                 file,
             )
+
+
+# Every password of the federation, by what it opens.
+PASSWORDS = ("mesos-agent", "mesos-operator", "mesos-marathon", "zookeeper-mesos", "zookeeper-marathon", "marathon-admin")
+
+
+def identities(federation: Federation) -> list[str]:
+    """The names of all that can be rotated: keys, certificates and passwords of the federation's stack."""
+    return ["ca", "calico", *PASSWORDS, *(f"{kind}-{site}" for kind in ("ssh", "wireguard") for site in federation.sites)]
+
+
+def own_problems(stack: FederationStack, federation: Federation, file: str) -> list[Problem]:
+    """Everything wrong between Pulumi.federation.yaml and federation.yaml."""
+    known, out = identities(federation), []
+    for name in stack.rotate:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            out.append(_at(f"rotate.{name}", f"unknown identity {name!r}", f"write one of {', '.join(near or known)}", file))
+    return out
 
 
 def placeholder_problems(file: str, data: object, place: str = "") -> list[Problem]:

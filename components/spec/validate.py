@@ -9,7 +9,14 @@ from typing import Any
 from .loader import parse, read_federation, read_sites, read_yaml, stack_values
 from .model import Federation, FederationStack, Pool, PoolStack, SiteStack
 from .problems import ConfigError, Problem, with_lines
-from .rules import HostNetwork, federation_problems, placeholder_problems, pool_problems, site_problems
+from .rules import (
+    HostNetwork,
+    federation_problems,
+    own_problems,
+    placeholder_problems,
+    pool_problems,
+    site_problems,
+)
 
 FEDERATION_STACK = "federation"
 
@@ -51,9 +58,10 @@ def plan(root: Path, stack: str, values: dict[str, Any], host: list[HostNetwork]
     Raises ConfigError with every problem at once.
     """
     federation, problems = read_federation(root)
-    if federation is None:
-        raise ConfigError(with_lines(problems, root))
     file = f"Pulumi.{stack}.yaml"
+    if federation is None:
+        problems += placeholder_problems(file, values) + _alone(stack, values, file)
+        raise ConfigError(with_lines(problems, root))
     problems += federation_problems(federation, host)
     problems += placeholder_problems(file, values)
     sites, found = read_sites(federation, root)
@@ -62,7 +70,11 @@ def plan(root: Path, stack: str, values: dict[str, Any], host: list[HostNetwork]
     result = Plan(stack, federation, sites, pools=pools)
     if stack == FEDERATION_STACK:
         own, found = parse(FederationStack, values, file)
+        if own:
+            found = own_problems(own, federation, file)
         result = Plan(stack, federation, sites, own=own, pools=pools)
+    elif not (root / file).is_file():
+        found = [Problem(file, "(whole file)", "the file is missing", f"write it beside Pulumi.yaml, in {root}")]
     elif stack in federation.sites:
         site, found = parse(SiteStack, values, file)
         if site:
@@ -82,3 +94,12 @@ def plan(root: Path, stack: str, values: dict[str, Any], host: list[HostNetwork]
     if problems:
         raise ConfigError(with_lines(sorted(set(problems)), root))
     return result
+
+
+def _alone(stack: str, values: dict[str, Any], file: str) -> list[Problem]:
+    """What is wrong with the stack's own values, as far as that can be told without the federation's file."""
+    if stack == FEDERATION_STACK:
+        return parse(FederationStack, values, file)[1]
+    if "pool" in values:
+        return parse(PoolStack, values, file)[1]
+    return parse(SiteStack, values, file)[1] if "iaas" in values else []

@@ -117,7 +117,10 @@ class Pool:
         return self.ssh(f"cat {name}.log").count(f"\n{code} (")
 
     def healthy(self, container: str) -> bool:
-        return subprocess.run(["docker", "exec", container, "aerie-health"], capture_output=True, check=False).returncode == 0
+        return (
+            subprocess.run(["docker", "exec", container, "aerie-health"], capture_output=True, check=False).returncode
+            == 0
+        )
 
 
 pytestmark = pytest.mark.live
@@ -179,7 +182,7 @@ def test_first_job_soon(pool: Pool) -> None:
 def test_jobs_run_as_their_user(pool: Pool) -> None:
     pool.start_executor(2)
     until("two executors", lambda: len(pool.ssh("condor_status -af AerieSite").split()) >= 2)
-    pool.submit("six", 'id -u; id -un; cat /etc/condor/tokens.d/* 2>&1; sleep 4; hostname > made.$1', 6)
+    pool.submit("six", "id -u; id -un; cat /etc/condor/tokens.d/* 2>&1; sleep 4; hostname > made.$1", 6)
     pool.wait("six")
     for number in range(6):
         assert pool.ssh(f"head -2 six.{number}.out").split() == ["1500", "alice"]
@@ -187,7 +190,12 @@ def test_jobs_run_as_their_user(pool: Pool) -> None:
         assert "Permission denied" in pool.ssh(f"cat six.{number}.out")
     history = "condor_history -limit 6 -af LastRemoteHost"
     assert len(set(pool.ssh(history).split())) > 1, "all on one executor"
-    assert set(pool.ssh("condor_status -af AerieSite AerieNode").split()) == {"torino", "bari", "node-hc-exec1", "node-hc-exec2"}
+    assert set(pool.ssh("condor_status -af AerieSite AerieNode").split()) == {
+        "torino",
+        "bari",
+        "node-hc-exec1",
+        "node-hc-exec2",
+    }
 
 
 def test_no_secret_in_an_environment(pool: Pool) -> None:
@@ -199,7 +207,10 @@ def test_no_secret_in_an_environment(pool: Pool) -> None:
     pool.submit("env", script)
     pool.wait("env")
     assert pool.ssh("cat env.0.out").split() == ["0"]
-    assert pool.ssh("cat /etc/condor/tokens.d/* /etc/condor/passwords.d/* /proc/1/environ", check=False).count("denied") == 3
+    assert (
+        pool.ssh("cat /etc/condor/tokens.d/* /etc/condor/passwords.d/* /proc/1/environ", check=False).count("denied")
+        == 3
+    )
 
 
 def test_logins_are_by_key_only(pool: Pool) -> None:
@@ -216,7 +227,11 @@ def test_an_executors_token_is_no_more_than_that(pool: Pool) -> None:
     assert "evil" not in pool.inside("hc-cm", "condor_status -any -af Name")
     job = "printf 'executable=/bin/true\\nqueue\\n' > /tmp/s; condor_submit -remote " + SUBMIT_NAME + " /tmp/s"
     assert "ERROR: Failed to connect to queue manager" in pool.inside("hc-exec1", job, check=False)
-    for command in ("condor_off -name 172-27-0-22.demo.aerie", "condor_drain 172-27-0-22.demo.aerie", "condor_reconfig -pool $(condor_config_val COLLECTOR_HOST) -all"):
+    for command in (
+        "condor_off -name 172-27-0-22.demo.aerie",
+        "condor_drain 172-27-0-22.demo.aerie",
+        "condor_reconfig -pool $(condor_config_val COLLECTOR_HOST) -all",
+    ):
         out = pool.inside("hc-exec1", command, check=False)
         assert "ERROR" in out or "failed" in out, out
     denied = pool.inside("hc-cm", "grep -c 'limited authorization\\|DENIED to executor@' /var/log/condor/CollectorLog")
@@ -328,14 +343,20 @@ def test_submit_node_killed_with_running_job(pool: Pool) -> None:
 def test_central_manager_restarts_at_its_address(pool: Pool) -> None:
     pool.submit("through", "sleep 20; echo whole")
     until("running", lambda: pool.events("through", "001") == 1)
+    for name in ("hc-submit", "hc-exec1", "hc-exec2"):
+        until(f"health of {name}", lambda name=name: pool.healthy(name), 30)  # type: ignore[misc]
     run("docker", "rm", "-f", "hc-cm")
     # Nobody else is to blame, and a kill of the executor would cost the job.
     assert pool.healthy("hc-exec1")
     assert pool.healthy("hc-submit")
     pool.start_central_manager()
-    took = until("executors back", lambda: len(pool.inside("hc-cm", "condor_status -af Machine", check=False).split()) >= 2)
+
+    def back() -> bool:
+        return pool.inside("hc-cm", "condor_status -af Name", check=False).count("slot1@") >= 2
+
+    took = until("executors back", back, 90)
     print(f"central manager knows its executors again after {took:.1f} s")
-    assert pool.healthy("hc-exec1")
+    until("health of an executor", lambda: pool.healthy("hc-exec1"), 30)
     pool.wait("through")
     assert pool.events("through", "001") == 1
     until("health", lambda: pool.healthy("hc-cm"), 30)
@@ -349,7 +370,7 @@ def test_lost_executor(pool: Pool) -> None:
     host = "hc-exec2" if "172.27.0.22" in pool.ssh("grep '^001' lost.log") else "hc-exec1"
     other = "hc-exec1" if host == "hc-exec2" else "hc-exec2"
     run("docker", "rm", "-f", host)
-    assert pool.healthy(other)
+    until("health of the other", lambda: pool.healthy(other), 30)
     took = until("started elsewhere", lambda: pool.events("lost", "001") == 2, 120)
     print(f"job of a lost executor runs elsewhere after {took:.1f} s")
     assert took < 75
@@ -385,7 +406,9 @@ def test_idle_containers_stop_at_once(pool: Pool, name: str) -> None:
 def test_the_container_ends_when_a_server_does(pool: Pool) -> None:
     until("submit node", lambda: "ready" in pool.ssh("echo ready", check=False))
     pool.inside("hc-submit", "kill $(cat /run/sshd.pid)")
-    took = until("end", lambda: run("docker", "inspect", "-f", "{{.State.Running}}", "hc-submit").strip() == "false", 30)
+    took = until(
+        "end", lambda: run("docker", "inspect", "-f", "{{.State.Running}}", "hc-submit").strip() == "false", 30
+    )
     print(f"ended {took:.1f} s after sshd")
     assert run("docker", "inspect", "-f", "{{.State.ExitCode}}", "hc-submit").strip() == "1"
 

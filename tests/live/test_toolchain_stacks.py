@@ -131,6 +131,14 @@ def test_git_sees_nothing_of_the_salt(clone: Clone) -> None:
     assert json.loads(other.pulumi("stack ls -j")) == []
 
 
+def test_without_git(clone: Clone) -> None:
+    shutil.rmtree(clone.path / ".git")
+    clone.run("tools/stack-init torino")
+    clone.pulumi("preview -s torino")
+    clone.run("tools/stack-init --remove torino cnaf")
+    assert (clone.path / "Pulumi.torino.yaml").read_text() == STACK_FILE
+
+
 def test_a_change_of_the_user_shows_alone(clone: Clone) -> None:
     clone.run("tools/stack-init torino")
     clone.run("sed -i 's/agents: 2/agents: 3/' Pulumi.torino.yaml")

@@ -29,7 +29,7 @@ PROJECT = "aerie"
 # 900 of them, which a test run has, the recursion limit is reached.
 UNWRAPPED = getattr(pickle._Pickler, "_batch_setitems")  # noqa: B009
 
-# What each kind of identity makes, secret or not.
+# What only the creation makes known: of each kind of identity, secret or not, and of the IaaS.
 MADE: dict[str, Callable[[str], dict[str, str]]] = {
     "CertificateAuthority": lambda n: {"certificate": f"certificate of {n}", "private_key": f"{MARK} key of {n}"},
     "Certificate": lambda n: {"certificate": f"certificate of {n}", "private_key": f"{MARK} key of {n}"},
@@ -37,6 +37,8 @@ MADE: dict[str, Callable[[str], dict[str, str]]] = {
     "WireGuardKey": lambda n: {"public_key": f"wireguard {n}", "private_key": f"{MARK} wireguard of {n}"},
     "Password": lambda n: {"value": f"{MARK} password of {n}"},
     "SigningKey": lambda n: {"value": _b64(f"{MARK} signing key of {n}"), "made": "1700000000"},
+    "RemoteImage": lambda n: {"imageId": f"sha256 of {n}"},
+    "FloatingIp": lambda n: {"address": f"203.0.113.{len(n)}"},
 }
 
 
@@ -200,7 +202,7 @@ class Monitor(mocks.MockMonitor):
         state = {**wire}
         if not self.preview:
             kind = request.type.rpartition(":")[2]
-            state |= MADE.get(kind, lambda n: {"address": f"203.0.113.{len(n)}"} if kind == "FloatingIp" else {})(request.name)
+            state |= MADE.get(kind, lambda _: {})(str(plain(wire.get("name", request.name))))
         for name in request.additionalSecretOutputs:
             if name in state and not (isinstance(state[name], dict) and SIGNATURE in state[name]):
                 state[name] = {SIGNATURE: SECRET, "value": state[name]}

@@ -84,7 +84,9 @@ def test_a_changed_image_changes_its_services_only(of_image: OfImage, image: str
 
 
 def test_a_changed_machine_image_changes_the_machines(of_image: OfImage) -> None:
-    assert set(of_image("torino", "machine").changed) == {"torino-image"}
+    found = of_image("torino", "machine")
+    assert set(found.changed) == {"torino-image", "torino-front-end", "torino-agent-1", "torino-agent-2"}
+    assert found.added == found.removed == set()
 
 
 def test_a_changed_htcondor_image_changes_the_pools_apps(of_image: OfImage) -> None:

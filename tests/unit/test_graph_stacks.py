@@ -207,5 +207,5 @@ def test_the_pools_apps_wait_for_the_central_manager(graphs: Graphs) -> None:
 
 def test_what_to_do_when_the_federations_stack_is_behind(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.unit.conftest.federation_state", lambda sites: federation_state(["cnaf", "bari"]))
-    with pytest.raises(ValueError, match="the federation's stack has no .* for torino yet: run pulumi up -s federation first"):
+    with pytest.raises(ValueError, match=r"the federation's stack has no .* for torino yet: run pulumi up -s federation first"):
         checkout.graph("torino")

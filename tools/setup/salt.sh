@@ -39,10 +39,11 @@ sync_all() {
 		salt=$(salt_of "$(stack_of "$file")")
 		[ -n "$salt" ] || continue
 		grep -qxF "encryptionsalt: $salt" "$file" && continue
-		new=$(mktemp)
+		file=$(readlink -f "$file")
+		new=$(mktemp "${file%/*}/.salt.XXXXXX")
+		cp -p "$file" "$new" # its mode and owner
 		with_salt "$salt" <"$file" >"$new"
-		cmp -s "$new" "$file" || cat "$new" >"$file" # the file keeps its mode and owner
-		rm -f "$new"
+		mv "$new" "$file" # at once: a `pulumi` may be about to read it
 	done
 }
 
@@ -68,11 +69,12 @@ set_up_git() {
 # So the index is told the new length of each stack file that says the same as before.
 refresh_git() {
 	local name
+	git -C "$root" rev-parse --is-inside-work-tree >/dev/null 2>&1 || return 0
 	git -C "$root" diff-files --relative --name-only -z -- 'Pulumi.*.yaml' 2>/dev/null | while IFS= read -r -d '' name; do
 		[ -f "$root/$name" ] || continue
 		if [ "$(cd "$root" && git ls-files -s -- "$name" | cut -d ' ' -f 2)" = \
 			"$(cd "$root" && git hash-object --path "$name" -- "$name")" ]; then
-			git -C "$root" update-index -- "$name"
+			git -C "$root" update-index -- "$name" 2>/dev/null || true # another git holds the index
 		fi
 	done
 }
@@ -81,12 +83,12 @@ case ${1:-} in
 sync)
 	set_up_git || say "git could not be set up to leave out encryptionsalt; git status will show it" >&2
 	sync_all
-	refresh_git || true
+	refresh_git
 	;;
 strip)
 	file=$root/Pulumi.${2:?}.yaml
-	! grep -q '^encryptionsalt:' "$file" 2>/dev/null || sed -i '/^encryptionsalt:/d' "$file"
-	refresh_git || true
+	! grep -q '^encryptionsalt:' "$file" 2>/dev/null || sed -i --follow-symlinks '/^encryptionsalt:/d' "$file"
+	refresh_git
 	;;
 smudge)
 	salt=$(salt_of "$(stack_of "${2:?}")" || true)

@@ -213,9 +213,7 @@ def load(environ: Mapping[str, str]) -> Config:
         if all(PREFIX + p in environ for p in pair):
             problems.append(f"{PREFIX}{pair[0]} and {PREFIX}{pair[1]}: give one of them")
     problems += [
-        f"{PREFIX}{name}: must be set"
-        for name in ("MASTER", "ZK", "HOSTNAME")
-        if PREFIX + name not in environ
+        f"{PREFIX}{name}: must be set" for name in ("MASTER", "ZK", "HOSTNAME") if PREFIX + name not in environ
     ]
     problems += _together(values)
     if problems:

@@ -119,11 +119,7 @@ class Election:
                 data, _ = self._client.get(f"{self._path}/{name}")
                 if json.loads(data).get("id") == self._identity:
                     self._client.delete(f"{self._path}/{name}")
-        return str(
-            self._client.create(
-                f"{self._path}/{uuid.uuid4().hex}-", self._data, ephemeral=True, sequence=True
-            )
-        )
+        return str(self._client.create(f"{self._path}/{uuid.uuid4().hex}-", self._data, ephemeral=True, sequence=True))
 
     def _leads(self, node: str) -> bool:
         names = self._client.get_children(self._path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import time
 import uuid
@@ -48,16 +49,12 @@ _REVIVE_AGAIN = 30.0
 class Scheduler:
     """Lives for one term of leadership.  `run` ends only by an error or cancellation."""
 
-    def __init__(
-        self, config: Config, store: Storage, state: State, framework_id: str | None, bus: Bus
-    ) -> None:
+    def __init__(self, config: Config, store: Storage, state: State, framework_id: str | None, bus: Bus) -> None:
         self.config, self.state, self.bus = config, state, bus
         self._store = store
         self.rejections: dict[str, Rejections] = {}
         self.unplaced: dict[str, int] = {}
-        rules = Rules(
-            config.mesos_role, config.default_network, (config.local_port_min, config.local_port_max)
-        )
+        rules = Rules(config.mesos_role, config.default_network, (config.local_port_min, config.local_port_max))
         self.operations = Operations(state, rules, time.time, lambda: str(uuid.uuid4()))
         self._settings = Settings(launch_timeout=config.task_launch_timeout)
         framework = Framework(
@@ -225,32 +222,31 @@ class Scheduler:
         """Tell Mesos.  What does not get through is found by the reconciliation after the next subscription."""
         strangers, self._strangers = self._strangers, []
         inverse, self._inverse = self._inverse, []
-        if not self.mesos.connected:
-            self._strangers = strangers
-            return
-        with contextlib.suppress(NotConnected):
+        unsent = {task_id for task_id, _, _ in result.kills}
+        try:
             for offer_id, launches in result.launches.items():
                 await self._launch(offer_id, launches)
             if result.declined:
-                await self.mesos.decline(result.declined, self.config.decline_offer_duration)
+                await self._safe(self.mesos.decline(result.declined, self.config.decline_offer_duration))
             for task_id, agent_id, grace in result.kills:
                 log.info("killing %s", task_id)
                 await self._safe(self.mesos.kill(task_id, agent_id, grace))
-            for task_id, agent_id in dict(strangers).items():
-                log.warning("killing %s, which is none of ours (any more)", task_id)
-                await self._safe(self.mesos.kill(task_id, agent_id))
+                unsent.discard(task_id)
+            while strangers:
+                log.warning("killing %s, which is none of ours (any more)", strangers[-1][0])
+                await self._safe(self.mesos.kill(*strangers[-1]))
+                strangers.pop()
             await asyncio.gather(*(self._safe(self.mesos.acknowledge(s)) for s in acks))
             if inverse:
-                await self._safe(
-                    self.mesos.call(
-                        {
-                            "type": "ACCEPT_INVERSE_OFFERS",
-                            "accept_inverse_offers": {"inverse_offer_ids": [{"value": i} for i in inverse]},
-                        }
-                    )
-                )
+                await self._safe(self.mesos.accept_inverse(inverse))
             await self._demand(result, now)
             await self._reconcile(now)
+        except NotConnected:
+            # The next subscription wakes the loop, which then says it again.
+            self._strangers += strangers
+            for task_id in unsent & self.state.instances.keys():
+                instance = self.state.instances[task_id]
+                self.state.put_instance(dataclasses.replace(instance, killed_at=None))
 
     async def _safe(self, call: Awaitable[None]) -> None:
         try:
@@ -262,8 +258,11 @@ class Scheduler:
         infos = []
         for x in launches:
             try:
-                infos.append(task_info(x.spec, x.instance, x.resources, user=self.config.mesos_user,
-                                       prefix=self.config.env_prefix))
+                infos.append(
+                    task_info(
+                        x.spec, x.instance, x.resources, user=self.config.mesos_user, prefix=self.config.env_prefix
+                    )
+                )
             except Exception:
                 # One app that we cannot put in Mesos' words must not stop the others.
                 log.exception("cannot launch %s", x.instance.id)
@@ -307,6 +306,4 @@ class Scheduler:
         if now < self._reconcile_at:
             return
         self._reconcile_at = now + self.config.reconciliation_interval
-        await self._safe(
-            self.mesos.reconcile_all([(i.id, i.agent_id) for i in self.state.instances.values()])
-        )
+        await self._safe(self.mesos.reconcile_all([(i.id, i.agent_id) for i in self.state.instances.values()]))

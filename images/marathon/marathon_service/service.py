@@ -64,9 +64,7 @@ class Service:
                 reuse_address=True,
             ).start()
         if not self.config.disable_http:
-            await web.TCPSite(
-                self._runner, self.config.http_address, self.config.http_port, reuse_address=True
-            ).start()
+            await web.TCPSite(self._runner, self.config.http_address, self.config.http_port, reuse_address=True).start()
 
     async def _term(self) -> None:
         """One turn at leading: from the election to the loss of the lead."""

@@ -168,12 +168,11 @@ class Store:
         problems = [r for r in results if isinstance(r, Exception)]
         if problems:
             # The first real one; those after it only say that the transaction was rolled back.
-            causes = [
-                r for r in problems if type(r).__name__ not in ("RolledBackError", "RuntimeInconsistency")
-            ]
+            causes = [r for r in problems if type(r).__name__ not in ("RolledBackError", "RuntimeInconsistency")]
             cause = (causes or problems)[0]
             if isinstance(cause, NodeExistsError | NoNodeError) and not unsure:
-                return self._transaction(batch, unsure=True)
+                self._transaction(batch, unsure=True)
+                return
             raise cause
         self._known = known
 

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import aiohttp
 from aiohttp import web
@@ -33,18 +32,35 @@ def operations(state: State | None = None, clock: Callable[[], float] = lambda: 
     return Operations(state or State(), Rules(), clock, lambda: f"d{next(numbers)}")
 
 
-def offer(name: str, cpus: float = 4, mem: float = 4096, ports: tuple[int, int] = (31000, 31099),
-          disk: float = 1000, role: str = "*", reserved: str = "*", **attributes: str) -> Offer:
+def offer(
+    name: str,
+    cpus: float = 4,
+    mem: float = 4096,
+    ports: tuple[int, int] = (31000, 31099),
+    disk: float = 1000,
+    role: str = "*",
+    reserved: str = "*",
+    **attributes: str,
+) -> Offer:
     def scalar(what: str, value: float) -> dict:
         reservation = {} if reserved == "*" else {"reservations": [{"type": "STATIC", "role": reserved}]}
         return {"name": what, "type": "SCALAR", "scalar": {"value": value}, **reservation}
 
-    return Offer.from_json({
-        "id": {"value": f"O-{name}"}, "agent_id": {"value": f"A-{name}"}, "hostname": name,
-        "allocation_info": {"role": role},
-        "resources": [scalar("cpus", cpus), scalar("mem", mem), scalar("disk", disk), {
-            "name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": ports[0], "end": ports[1]}]}}],
-        "attributes": [{"name": k, "type": "TEXT", "text": {"value": v}} for k, v in attributes.items()]})
+    return Offer.from_json(
+        {
+            "id": {"value": f"O-{name}"},
+            "agent_id": {"value": f"A-{name}"},
+            "hostname": name,
+            "allocation_info": {"role": role},
+            "resources": [
+                scalar("cpus", cpus),
+                scalar("mem", mem),
+                scalar("disk", disk),
+                {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": ports[0], "end": ports[1]}]}},
+            ],
+            "attributes": [{"name": k, "type": "TEXT", "text": {"value": v}} for k, v in attributes.items()],
+        }
+    )
 
 
 class MemoryStore:
@@ -81,8 +97,15 @@ class TestService:
     __test__ = False
 
     def __init__(self, master: FakeMaster, store: MemoryStore | None = None, **env: str) -> None:
-        self.config = load({"MARATHON_MASTER": master.address, "MARATHON_ZK": "zk://unused:1/m",
-                            "MARATHON_HOSTNAME": "127.0.0.1", "MARATHON_MIN_REVIVE_OFFERS_INTERVAL": "20", **env})
+        self.config = load(
+            {
+                "MARATHON_MASTER": master.address,
+                "MARATHON_ZK": "zk://unused:1/m",
+                "MARATHON_HOSTNAME": "127.0.0.1",
+                "MARATHON_MIN_REVIVE_OFFERS_INTERVAL": "20",
+                **env,
+            }
+        )
         self.master, self.store = master, store or MemoryStore()
         self.bus, self.election = Bus(), Election()
         self.scheduler: Scheduler | None = None
@@ -135,12 +158,18 @@ class TestService:
 
 def agents(count: int = 3, **more) -> list[FakeAgent]:
     sites = ["torino", "cnaf", "bari"]
-    return [FakeAgent(f"A{n}", f"127.0.0.{n + 1}", attributes={"site": sites[n % 3], "node": f"n{n}"}, **more)
-            for n in range(count)]
+    return [
+        FakeAgent(f"A{n}", f"127.0.0.{n + 1}", attributes={"site": sites[n % 3], "node": f"n{n}"}, **more)
+        for n in range(count)
+    ]
 
 
-def with_service(test: Callable[[TestService, FakeMaster], Awaitable[None]], count: int = 3,
-                 env: dict[str, str] | None = None, **master_options) -> None:
+def with_service(
+    test: Callable[[TestService, FakeMaster], Awaitable[None]],
+    count: int = 3,
+    env: dict[str, str] | None = None,
+    **master_options,
+) -> None:
     async def main() -> None:
         master = FakeMaster(agents(count), **master_options)
         await master.start()
@@ -149,8 +178,5 @@ def with_service(test: Callable[[TestService, FakeMaster], Awaitable[None]], cou
                 await test(service, master)
         finally:
             await master.stop()
+
     asyncio.run(main())
-
-
-def example(name: str) -> object:
-    return json.loads((Path(__file__).parent / "examples" / f"{name}.json").read_text())

@@ -15,12 +15,11 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
 
 from aiohttp import web
 
-Json = dict[str, Any]
+from .cluster import FakeAgent, FakeTask, Json, demand, offer_json
+
 _TERMINAL = {
     "TASK_FINISHED",
     "TASK_FAILED",
@@ -30,58 +29,6 @@ _TERMINAL = {
     "TASK_DROPPED",
     "TASK_GONE",
 }
-
-
-@dataclass
-class FakeAgent:
-    id: str
-    hostname: str
-    cpus: float = 4.0
-    mem: float = 4096.0
-    disk: float = 10000.0
-    gpus: float = 0.0
-    ports: tuple[int, int] = (31000, 31999)
-    attributes: dict[str, str] = field(default_factory=dict)
-    alive: bool = True
-    used_ports: set[int] = field(default_factory=set)
-    offered: str | None = None
-    refused_until: float = 0.0
-    fresh: bool = True
-
-    def free(self) -> Json:
-        ports, start = [], self.ports[0]
-        for p in [*sorted(self.used_ports), self.ports[1] + 1]:
-            if p > start:
-                ports.append({"begin": start, "end": p - 1})
-            start = p + 1
-        return {"cpus": self.cpus, "mem": self.mem, "disk": self.disk, "gpus": self.gpus, "ports": ports}
-
-
-@dataclass
-class FakeTask:
-    info: Json
-    agent: FakeAgent
-    state: str = "TASK_STAGING"
-    healthy: bool | None = None
-    address: str | None = None
-    unacknowledged: dict[str, Json] = field(default_factory=dict)
-    resources: dict[str, float] = field(default_factory=dict)
-    ports: set[int] = field(default_factory=set)
-
-    @property
-    def id(self) -> str:
-        return str(self.info["task_id"]["value"])
-
-
-def demand(info: Json) -> tuple[dict[str, float], set[int]]:
-    scalars: dict[str, float] = {}
-    ports: set[int] = set()
-    for r in info.get("resources", ()):
-        if "scalar" in r:
-            scalars[r["name"]] = scalars.get(r["name"], 0.0) + float(r["scalar"]["value"])
-        for span in r.get("ranges", {}).get("range", ()):
-            ports |= set(range(int(span["begin"]), int(span["end"]) + 1))
-    return scalars, ports
 
 
 class FakeMaster:
@@ -116,9 +63,7 @@ class FakeMaster:
             allocation,
         )
         self._address_of = address_of
-        self._auth = (
-            ("Basic " + base64.b64encode(":".join(credentials).encode()).decode()) if credentials else None
-        )
+        self._auth = ("Basic " + base64.b64encode(":".join(credentials).encode()).decode()) if credentials else None
         self._offers: dict[str, FakeAgent] = {}
         self._number = itertools.count()
         self._stream: asyncio.Queue[Json | None] | None = None
@@ -256,40 +201,14 @@ class FakeMaster:
                 continue
             offers = []
             for agent in self.agents.values():
-                if (
-                    agent.alive
-                    and agent.offered is None
-                    and (agent.fresh or time.monotonic() >= agent.refused_until)
-                ):
-                    free = agent.free()
-                    if free["cpus"] < 0.01:
+                if agent.alive and agent.offered is None and (agent.fresh or time.monotonic() >= agent.refused_until):
+                    if agent.cpus < 0.01:
                         continue
                     agent.offered, agent.fresh = f"O{next(self._number)}", False
                     self._offers[agent.offered] = agent
-                    offers.append(self._offer(agent, free))
+                    offers.append(offer_json(agent, self.framework_id, self.framework))
             if offers:
                 self._send({"type": "OFFERS", "offers": {"offers": offers}})
-
-    def _offer(self, agent: FakeAgent, free: Json) -> Json:
-        role = (self.framework.get("roles") or ["*"])[0]
-        allocated = {"allocation_info": {"role": role}}
-        resources: list[Json] = [
-            {"name": n, "type": "SCALAR", "scalar": {"value": free[n]}, **allocated}
-            for n in ("cpus", "mem", "disk", "gpus")
-            if free[n] > 0
-        ]
-        resources.append({"name": "ports", "type": "RANGES", "ranges": {"range": free["ports"]}, **allocated})
-        return {
-            "id": {"value": agent.offered},
-            "framework_id": {"value": self.framework_id},
-            "agent_id": {"value": agent.id},
-            "hostname": agent.hostname,
-            "resources": resources,
-            **allocated,
-            "attributes": [
-                {"name": k, "type": "TEXT", "text": {"value": v}} for k, v in agent.attributes.items()
-            ],
-        }
 
     async def _beat(self) -> None:
         while True:
@@ -328,9 +247,7 @@ class FakeMaster:
         self._stream_id = stream_id = str(uuid.uuid4())
         for agent in self.agents.values():
             agent.refused_until = 0.0
-        response = web.StreamResponse(
-            headers={"Mesos-Stream-Id": stream_id, "Content-Type": "application/json"}
-        )
+        response = web.StreamResponse(headers={"Mesos-Stream-Id": stream_id, "Content-Type": "application/json"})
         await response.prepare(request)
         self._send(
             {
@@ -372,7 +289,7 @@ class FakeMaster:
         self.tasks[task.id] = task
         self.history.append(task)
         if agent is None:
-            return self.update(
+            self.update(
                 task.id,
                 "TASK_DROPPED",
                 message="the offer is not valid",
@@ -380,13 +297,14 @@ class FakeMaster:
                 reason="REASON_INVALID_OFFERS",
                 acknowledged=False,
             )
+            return
         low, high = agent.ports
         if (
             any(getattr(agent, n, 0.0) < v - 1e-6 for n, v in scalars.items())
             or ports & agent.used_ports
             or any(p < low or p > high for p in ports)
         ):
-            return self.update(
+            self.update(
                 task.id,
                 "TASK_ERROR",
                 message="more than was offered",
@@ -394,6 +312,7 @@ class FakeMaster:
                 reason="REASON_TASK_INVALID",
                 acknowledged=False,
             )
+            return
         for name, value in scalars.items():
             setattr(agent, name, round(getattr(agent, name) - value, 6))
         agent.used_ports |= ports

@@ -62,9 +62,7 @@ def subscribe(framework: Framework, framework_id: str | None, suppressed_roles: 
     return body
 
 
-def update_framework(
-    framework: Framework, framework_id: str | None, suppressed_roles: Sequence[str] = ()
-) -> Json:
+def update_framework(framework: Framework, framework_id: str | None, suppressed_roles: Sequence[str] = ()) -> Json:
     body: Json = {"framework_info": framework.info(framework_id)}
     if suppressed_roles:
         body["suppressed_roles"] = list(suppressed_roles)
@@ -85,6 +83,10 @@ def launch(task_infos: Sequence[Json]) -> Json:
 
 def decline(offer_ids: Iterable[str], refuse_seconds: float | None = None) -> Json:
     return {"type": "DECLINE", "decline": {"offer_ids": ids(offer_ids), **filters(refuse_seconds)}}
+
+
+def accept_inverse(inverse_offer_ids: Iterable[str]) -> Json:
+    return {"type": "ACCEPT_INVERSE_OFFERS", "accept_inverse_offers": {"inverse_offer_ids": ids(inverse_offer_ids)}}
 
 
 def revive(roles: Sequence[str] = ()) -> Json:

@@ -192,12 +192,14 @@ class SchedulerClient:
     async def accept(
         self, offer_ids: Iterable[str], task_infos: Sequence[Json], refuse_seconds: float | None = None
     ) -> None:
-        await self.call(
-            calls.accept(offer_ids, [calls.launch(task_infos)] if task_infos else [], refuse_seconds)
-        )
+        await self.call(calls.accept(offer_ids, [calls.launch(task_infos)] if task_infos else [], refuse_seconds))
 
     async def decline(self, offer_ids: Iterable[str], refuse_seconds: float | None = None) -> None:
         await self.call(calls.decline(offer_ids, refuse_seconds))
+
+    async def accept_inverse(self, inverse_offer_ids: Iterable[str]) -> None:
+        """Agree that an agent goes into maintenance."""
+        await self.call(calls.accept_inverse(inverse_offer_ids))
 
     async def revive(self, roles: Sequence[str] = ()) -> None:
         await self.call(calls.revive(roles))
@@ -205,9 +207,7 @@ class SchedulerClient:
     async def suppress(self, roles: Sequence[str] = ()) -> None:
         await self.call(calls.suppress(roles))
 
-    async def kill(
-        self, task_id: str, agent_id: str | None = None, grace_seconds: float | None = None
-    ) -> None:
+    async def kill(self, task_id: str, agent_id: str | None = None, grace_seconds: float | None = None) -> None:
         await self.call(calls.kill(task_id, agent_id, grace_seconds))
 
     async def acknowledge(self, status: TaskStatus) -> None:

@@ -63,9 +63,7 @@ class StaticDetector:
 class ZooKeeperDetector:
     """Follows Mesos' own election in ZooKeeper."""
 
-    def __init__(
-        self, url: ZooKeeperUrl, session_timeout: float = 10.0, client: KazooClient | None = None
-    ) -> None:
+    def __init__(self, url: ZooKeeperUrl, session_timeout: float = 10.0, client: KazooClient | None = None) -> None:
         self._url = url
         self._owned = client is None
         self._client = client or url.client(session_timeout)

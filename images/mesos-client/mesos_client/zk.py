@@ -38,9 +38,7 @@ class ZooKeeperUrl:
             except (OSError, UnicodeDecodeError) as e:
                 raise ZooKeeperUrlError(f"cannot read the ZooKeeper URL from {name}: {e}") from None
         if not text.startswith("zk://"):
-            raise ZooKeeperUrlError(
-                "a ZooKeeper URL starts with zk:// (or file:// for a file that holds one)"
-            )
+            raise ZooKeeperUrlError("a ZooKeeper URL starts with zk:// (or file:// for a file that holds one)")
         login, _, rest = text[len("zk://") :].rpartition("@")
         hosts, slash, path = rest.partition("/")
         found = tuple(h for h in hosts.split(",") if h)
@@ -72,9 +70,7 @@ class ZooKeeperUrl:
 
     def client(self, session_timeout: float = 10.0) -> KazooClient:
         """A client that is not started yet and never gives up on connecting.  `session_timeout` in seconds."""
-        auth: Iterable[tuple[str, str]] | None = (
-            [("digest", f"{self.user}:{self.password}")] if self.user else None
-        )
+        auth: Iterable[tuple[str, str]] | None = [("digest", f"{self.user}:{self.password}")] if self.user else None
         return KazooClient(
             hosts=",".join(self.hosts),
             timeout=session_timeout,

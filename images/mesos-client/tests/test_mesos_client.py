@@ -25,8 +25,9 @@ class Framed:
 
     def __init__(self, masters: list[str], **more: object) -> None:
         self.events: list[Event] = []
-        self.client = SchedulerClient(StaticDetector(masters), Framework("test"), self.events.append,
-                                      backoff=Backoff(0.02, 0.1), **more)
+        self.client = SchedulerClient(
+            StaticDetector(masters), Framework("test"), self.events.append, backoff=Backoff(0.02, 0.1), **more
+        )
 
     async def until(self, kind: type, count: int = 1) -> Event:
         async with asyncio.timeout(5):
@@ -58,8 +59,12 @@ class Running:
         await asyncio.gather(self.task, return_exceptions=True)
 
 
-TASK = {"name": "t", "task_id": {"value": "t1"}, "agent_id": {"value": "A1"},
-        "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}]}
+TASK = {
+    "name": "t",
+    "task_id": {"value": "t1"},
+    "agent_id": {"value": "A1"},
+    "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}],
+}
 
 
 def test_launch_update_acknowledge_kill() -> None:
@@ -79,6 +84,7 @@ def test_launch_update_acknowledge_kill() -> None:
             await f.client.reconcile_all([("t1", "A1")])
             assert (await f.until(Update, 5)).status.state == "TASK_UNKNOWN"
         await master.stop()
+
     run(test)
 
 
@@ -91,6 +97,7 @@ def test_a_wrong_password_is_tried_again_not_fatal() -> None:
             with pytest.raises(NotConnected):
                 await f.client.revive()
         await master.stop()
+
     run(test)
 
 
@@ -109,6 +116,7 @@ def test_redirect_to_the_leader_and_failover_with_the_same_id() -> None:
             assert f.client.framework_id == first == one.framework_id
         await one.stop()
         await two.stop()
+
     run(test)
 
 
@@ -130,6 +138,7 @@ def test_a_master_that_redirects_to_itself_is_not_hammered() -> None:
             await asyncio.sleep(0.5)
         assert 2 <= seen < 60
         await master.stop()
+
     run(test)
 
 
@@ -144,6 +153,7 @@ def test_missed_heartbeats_end_the_stream() -> None:
             await f.until(Disconnected)
             await f.until(Subscribed, 2)
         await master.stop()
+
     run(test)
 
 
@@ -155,6 +165,7 @@ def test_a_refused_call_says_why() -> None:
             with pytest.raises(CallRefused, match="400"):
                 await f.client.call({"type": "DANCE"})
         await master.stop()
+
     run(test)
 
 
@@ -167,4 +178,5 @@ def test_a_second_framework_takes_over() -> None:
                 await second.until(Subscribed)
                 await first.until(Disconnected)
         await master.stop()
+
     run(test)

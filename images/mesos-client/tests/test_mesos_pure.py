@@ -5,8 +5,17 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mesos_client import Backoff, Framework, Offer, TaskStatus, Unknown, ZooKeeperUrl, ZooKeeperUrlError, calls
-from mesos_client import parse_event
+from mesos_client import (
+    Backoff,
+    Framework,
+    Offer,
+    TaskStatus,
+    Unknown,
+    ZooKeeperUrl,
+    ZooKeeperUrlError,
+    calls,
+    parse_event,
+)
 from mesos_client.client import redirect_target
 from mesos_client.detector import leading_node, master_address
 from mesos_client.recordio import Decoder, RecordError, encode
@@ -49,8 +58,9 @@ def test_zookeeper_url_from_a_file(tmp_path) -> None:
     assert ZooKeeperUrl.parse(f"file://{tmp_path}/url").hosts == ("a:2181",)
 
 
-@pytest.mark.parametrize("bad", ["", "http://a", "zk://", "zk:///mesos", "zk://user@a:1/m", "zk://a b:1/m",
-                                 "file:///nowhere"])
+@pytest.mark.parametrize(
+    "bad", ["", "http://a", "zk://", "zk:///mesos", "zk://user@a:1/m", "zk://a b:1/m", "file:///nowhere"]
+)
 def test_bad_zookeeper_urls(bad: str) -> None:
     with pytest.raises(ZooKeeperUrlError):
         ZooKeeperUrl.parse(bad)
@@ -71,27 +81,44 @@ def test_redirects() -> None:
         redirect_target("/somewhere")
 
 
-OFFER = {"id": {"value": "O1"}, "agent_id": {"value": "A1"}, "hostname": "n1", "allocation_info": {"role": "r"},
-         "resources": [
-             {"name": "cpus", "type": "SCALAR", "scalar": {"value": 2.5}, "allocation_info": {"role": "r"}},
-             {"name": "mem", "type": "SCALAR", "scalar": {"value": 64}, "reservations": [
-                 {"type": "STATIC", "role": "r"}]},
-             {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 3, "end": 5}]}}],
-         "attributes": [{"name": "site", "type": "TEXT", "text": {"value": "torino"}},
-                        {"name": "rack", "type": "SCALAR", "scalar": {"value": 4.0}}],
-         "domain": {"fault_domain": {"region": {"name": "it"}, "zone": {"name": "a"}}}}
+OFFER = {
+    "id": {"value": "O1"},
+    "agent_id": {"value": "A1"},
+    "hostname": "n1",
+    "allocation_info": {"role": "r"},
+    "resources": [
+        {"name": "cpus", "type": "SCALAR", "scalar": {"value": 2.5}, "allocation_info": {"role": "r"}},
+        {"name": "mem", "type": "SCALAR", "scalar": {"value": 64}, "reservations": [{"type": "STATIC", "role": "r"}]},
+        {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 3, "end": 5}]}},
+    ],
+    "attributes": [
+        {"name": "site", "type": "TEXT", "text": {"value": "torino"}},
+        {"name": "rack", "type": "SCALAR", "scalar": {"value": 4.0}},
+    ],
+    "domain": {"fault_domain": {"region": {"name": "it"}, "zone": {"name": "a"}}},
+}
 
 
 def test_an_offer() -> None:
     offer = Offer.from_json(OFFER)
     assert [(r.name, r.role, r.scalar, r.ranges) for r in offer.resources] == [
-        ("cpus", "*", 2.5, ()), ("mem", "r", 64.0, ()), ("ports", "*", None, ((3, 5),))]
+        ("cpus", "*", 2.5, ()),
+        ("mem", "r", 64.0, ()),
+        ("ports", "*", None, ((3, 5),)),
+    ]
     assert offer.attributes == {"site": "torino", "rack": "4"} and (offer.region, offer.zone) == ("it", "a")
 
 
 def test_a_status_has_the_containers_address() -> None:
-    status = TaskStatus.from_json({"task_id": {"value": "t"}, "state": "TASK_RUNNING", "container_status": {
-        "network_infos": [{"name": "calico", "ip_addresses": [{"ip_address": "10.65.0.3", "protocol": "IPv4"}]}]}})
+    status = TaskStatus.from_json(
+        {
+            "task_id": {"value": "t"},
+            "state": "TASK_RUNNING",
+            "container_status": {
+                "network_infos": [{"name": "calico", "ip_addresses": [{"ip_address": "10.65.0.3", "protocol": "IPv4"}]}]
+            },
+        }
+    )
     assert status.ip_addresses == ("10.65.0.3",) and status.healthy is None and status.uuid is None
 
 

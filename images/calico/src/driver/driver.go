@@ -45,7 +45,7 @@ type Driver struct {
 	handle   string // of this node's address allocations
 	wake     chan struct{}
 	mu       sync.Mutex
-	suspects map[string]bool // what reconcile saw to be without a container once
+	suspects map[string]time.Time // what has been without a container, since when
 }
 
 type obj = map[string]any
@@ -62,7 +62,7 @@ type request struct {
 func New(c clientv3.Interface, cfg Config) *Driver {
 	return &Driver{
 		Config: cfg, c: c, docker: newDocker(cfg.Docker), handle: handleOf(cfg.Node),
-		wake: make(chan struct{}, 1), suspects: map[string]bool{},
+		wake: make(chan struct{}, 1), suspects: map[string]time.Time{},
 	}
 }
 

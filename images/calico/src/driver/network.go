@@ -56,7 +56,9 @@ func (d *Driver) deleteNetwork(_ context.Context, r *request) (any, error) {
 	return obj{}, err
 }
 
-func (d *Driver) stateFile(network string) string { return filepath.Join(d.State, filepath.Base(network)) }
+func (d *Driver) stateFile(network string) string {
+	return filepath.Join(d.State, filepath.Base(network))
+}
 
 // profileOf is the profile of a network's endpoints; the default one for a network that an earlier
 // container of this driver made and that is not written down here.

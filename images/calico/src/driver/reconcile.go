@@ -176,8 +176,11 @@ func links() map[string][]string {
 	return found
 }
 
-// sweep removes this node's endpoints, and their addresses, that no container has had in two
-// passes: what a wiped or hard-stopped Docker never came back to release.
+// patience is how long an endpoint may be without a container: Docker shows it only once the container runs.
+const patience = 90 * time.Second
+
+// sweep removes this node's endpoints, and their addresses, that have had no container for some
+// time: what a wiped or hard-stopped Docker never came back to release.
 func (d *Driver) sweep(ctx context.Context, mine map[string]libapi.WorkloadEndpoint, containers []container) {
 	live := map[string]bool{}
 	for _, c := range containers {
@@ -185,10 +188,9 @@ func (d *Driver) sweep(ctx context.Context, mine map[string]libapi.WorkloadEndpo
 			live[a.EndpointID] = true
 		}
 	}
-	suspects, used := map[string]bool{}, map[string]bool{}
+	next, used := map[string]time.Time{}, map[string]bool{}
 	for id, w := range mine {
-		if live[id] || !d.suspects[id] {
-			suspects[id] = !live[id]
+		if live[id] || !d.overdue(id, next) {
 			for _, n := range w.Spec.IPNetworks {
 				used[strings.Split(n, "/")[0]] = true
 			}
@@ -205,17 +207,23 @@ func (d *Driver) sweep(ctx context.Context, mine map[string]libapi.WorkloadEndpo
 	ips, err := d.c.IPAM().IPsByHandle(ctx, d.handle)
 	if err == nil {
 		for _, ip := range ips {
-			switch k := ip.String(); {
-			case used[k]:
-			case d.suspects[k]:
+			if k := ip.String(); !used[k] && d.overdue(k, next) {
 				logf("address %s has no endpoint: released", k)
 				d.release(ctx, k)
-			default:
-				suspects[k] = true
 			}
 		}
 	}
-	d.suspects = suspects
+	d.suspects = next
+}
+
+// overdue notes in `next` that something is suspect, and tells whether it has been so for long.
+func (d *Driver) overdue(what string, next map[string]time.Time) bool {
+	since, seen := d.suspects[what]
+	if !seen {
+		since = time.Now()
+	}
+	next[what] = since
+	return time.Since(since) > patience
 }
 
 func (d *Driver) release(ctx context.Context, ip string) {

@@ -54,14 +54,8 @@ func (d *Driver) Serve(ctx context.Context) error {
 		}
 	}
 	path := SocketPath(d.Sockets)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	l, err := net.Listen("unix", path)
+	l, err := replaceSocket(path)
 	if err != nil {
-		return err
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
 		return err
 	}
 	mux := http.NewServeMux()
@@ -71,13 +65,31 @@ func (d *Driver) Serve(ctx context.Context) error {
 	server := &http.Server{Handler: mux}
 	go func() {
 		<-ctx.Done()
-		_ = server.Close() // closes the listener, which removes the socket
+		_ = os.Remove(path)
+		_ = server.Close()
 	}()
 	logf("listening on %s for node %s", path, d.Node)
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
+}
+
+// replaceSocket listens at path, in the place of whatever was there, without a moment between the two.
+func replaceSocket(path string) (net.Listener, error) {
+	fresh := path + ".new"
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false)
+	if err := errors.Join(os.Chmod(fresh, 0o600), os.Rename(fresh, path)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
 }
 
 func (d *Driver) serve(path string, h handler) http.HandlerFunc {

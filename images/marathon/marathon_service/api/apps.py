@@ -56,9 +56,7 @@ async def create_app(request: web.Request) -> web.Response:
 async def put_apps(request: web.Request) -> web.Response:
     """PUT and PATCH of a list: all as one deployment."""
     leader, body = scheduler(request), await body_of(request)
-    if not isinstance(body, list) or not all(
-        isinstance(a, dict) and isinstance(a.get("id"), str) for a in body
-    ):
+    if not isinstance(body, list) or not all(isinstance(a, dict) and isinstance(a.get("id"), str) for a in body):
         raise Invalid([("/", "must be a list of apps, each with an id")])
     leader.check_size({"apps": body})
     must_exist = request.method == "PATCH"
@@ -126,9 +124,7 @@ async def delete_app(request: web.Request) -> web.Response:
     leader = scheduler(request)
     leader.operations.app(app_id)
     if what == "tasks":
-        return await (
-            kill_app_tasks(request, app_id) if item is None else kill_app_task(request, app_id, item)
-        )
+        return await (kill_app_tasks(request, app_id) if item is None else kill_app_task(request, app_id, item))
     if what is not None:
         raise web.HTTPMethodNotAllowed(request.method, ["GET"])
     deployment = leader.operations.delete([app_id], flag(request, "force"))

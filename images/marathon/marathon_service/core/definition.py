@@ -64,6 +64,12 @@ def migrate(app: Json) -> Json:
         raise Invalid([("/", "must be an object")])
     app = {k: copy.deepcopy(v) for k, v in app.items() if k not in READ_ONLY}
     _uris(app)
+    strategy = app.get("unreachableStrategy")
+    if isinstance(strategy, dict):
+        for new in ("inactiveAfterSeconds", "expungeAfterSeconds"):
+            old = strategy.pop(f"unreachable{new[0].upper()}{new[1:]}", None)  # as 1.4 called it
+            if old is not None:
+                strategy.setdefault(new, old)
     docker = app["container"].get("docker") if isinstance(app.get("container"), dict) else None
     if isinstance(docker, dict):
         _docker(app, docker)
@@ -90,9 +96,7 @@ def _uris(app: Json) -> None:
         if not isinstance(uris, list) or any(not isinstance(u, str) for u in uris):
             raise Invalid([("/uris", "must be a list of strings")])
         archives = (".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".zip")
-        app["fetch"] = [
-            {"uri": u, "extract": u.endswith(archives), "executable": False, "cache": False} for u in uris
-        ]
+        app["fetch"] = [{"uri": u, "extract": u.endswith(archives), "executable": False, "cache": False} for u in uris]
 
 
 def _docker(app: Json, docker: Json) -> None:

@@ -56,9 +56,7 @@ def steps(original: Definitions, target: Definitions) -> tuple[tuple[Action, ...
         if starts := tuple(Action("StartApplication", a) for a in layer if kinds[a] == "StartApplication"):
             found.append(starts)
         found.append(
-            tuple(
-                Action("ScaleApplication" if kinds[a] == "StartApplication" else kinds[a], a) for a in layer
-            )
+            tuple(Action("ScaleApplication" if kinds[a] == "StartApplication" else kinds[a], a) for a in layer)
         )
     return tuple(found)
 

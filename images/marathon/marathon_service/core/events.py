@@ -125,12 +125,8 @@ def deployment_event(kind: str, deployment: Deployment, now: float) -> list[Json
     match kind:
         case "info" | "step_success":
             step = min(deployment.step, len(deployment.steps) - 1)
-            actions = (
-                [{"action": a.kind, "app": a.app} for a in deployment.steps[step]] if deployment.steps else []
-            )
-            return [
-                event(f"deployment_{kind}", now, plan=plan_json(deployment), currentStep={"actions": actions})
-            ]
+            actions = [{"action": a.kind, "app": a.app} for a in deployment.steps[step]] if deployment.steps else []
+            return [event(f"deployment_{kind}", now, plan=plan_json(deployment), currentStep={"actions": actions})]
         case "success":
             return [
                 event("group_change_success", now, groupId="/", version=deployment.version),

@@ -25,11 +25,7 @@ def observe(
             last_success=now,
             first_success=before.first_success or now,
         )
-    elif (
-        before.first_success is None
-        and instance.started_at is not None
-        and now < instance.started_at + check.grace
-    ):
+    elif before.first_success is None and instance.started_at is not None and now < instance.started_at + check.grace:
         known[index] = dataclasses.replace(before, last_failure=now, last_failure_cause=cause)
     else:
         known[index] = dataclasses.replace(

@@ -158,9 +158,7 @@ class Pool:
         numbers = iter(n for _, n in dynamic)
         return tuple(_host_port(p, numbers) for p in spec.ports), by_role
 
-    def _dynamic(
-        self, roles: list[str], count: int, taken: set[int], salt: int
-    ) -> list[tuple[str, int]] | None:
+    def _dynamic(self, roles: list[str], count: int, taken: set[int], salt: int) -> list[tuple[str, int]] | None:
         """`count` free ports.  They start at a place that varies, so that a port just given up is not used at once by
         another task, while clients may still think the old one is there."""
         found: list[tuple[str, int]] = []

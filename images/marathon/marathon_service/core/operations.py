@@ -33,9 +33,7 @@ class Conflict(Exception):
 class Operations:
     """Changes of one State.  `clock` gives seconds since the epoch, `new_id` a fresh deployment id."""
 
-    def __init__(
-        self, state: State, rules: Rules, clock: Callable[[], float], new_id: Callable[[], str]
-    ) -> None:
+    def __init__(self, state: State, rules: Rules, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
         self.state, self.rules, self._clock, self._new_id = state, rules, clock, new_id
 
     def app(self, app_id: str) -> AppSpec:
@@ -49,12 +47,7 @@ class Operations:
 
     def _used_ports(self, but: Iterable[str] = ()) -> set[int]:
         left_out = set(but)
-        return {
-            p
-            for a, s in self.state.apps.items()
-            if a not in left_out
-            for p in definition.service_ports(s.raw)
-        }
+        return {p for a, s in self.state.apps.items() if a not in left_out for p in definition.service_ports(s.raw)}
 
     def normal(self, body: Json, app_id: str | None = None, partial: bool = False) -> Json:
         """The normal form of a client's app, over the app of that id as it is when `partial`."""
@@ -222,10 +215,7 @@ class Operations:
         if not self.group_exists(group_id):
             raise NotFound(f"Group '{group_id}' does not exist")
         return self.change(
-            {
-                a: {**s.raw, "instances": math.ceil(s.instances * by)}
-                for a, s in self.apps_of_group(group_id).items()
-            },
+            {a: {**s.raw, "instances": math.ceil(s.instances * by)} for a, s in self.apps_of_group(group_id).items()},
             force=force,
         )
 

@@ -26,9 +26,7 @@ def problem(path: str) -> str | None:
         return "must not be the root"
     bad = next((p for p in parts if not _SEGMENT.match(p)), None)
     if bad is not None:
-        return (
-            f"'{bad}' is no id: lower case letters, digits, '-' and '.', with a letter or digit at both ends"
-        )
+        return f"'{bad}' is no id: lower case letters, digits, '-' and '.', with a letter or digit at both ends"
     if parts[-1] in RESERVED:
         return f"'{parts[-1]}' is reserved"
     return None

@@ -56,9 +56,7 @@ class Plan:
 
     launches: dict[str, list[Launch]] = field(default_factory=dict)  # by offer id
     declined: list[str] = field(default_factory=list)
-    kills: list[tuple[str, str | None, float | None]] = field(
-        default_factory=list
-    )  # task, agent, grace in seconds
+    kills: list[tuple[str, str | None, float | None]] = field(default_factory=list)  # task, agent, grace in seconds
     events: list[Json] = field(default_factory=list)
     wants_offers: bool = False
     unplaced: dict[str, int] = field(default_factory=dict)  # instances that wait, by app
@@ -163,9 +161,7 @@ def _place(
     result.wants_offers = any(a in waiting for a in result.unplaced)
 
 
-def _best(
-    spec: AppSpec, pools: list[Pool], placed: list[Place], now: float, result: Plan
-) -> tuple[Pool, Match] | None:
+def _best(spec: AppSpec, pools: list[Pool], placed: list[Place], now: float, result: Plan) -> tuple[Pool, Match] | None:
     """The offer to use: even by GROUP_BY first, then the machine with the fewest instances of the app, then the one
     with the most free cpus."""
     here: dict[str, int] = {}

@@ -65,9 +65,7 @@ def _rolling_kills(spec: AppSpec, current: list[Instance], old: list[Instance]) 
     to_start = max(0, spec.instances - len(current))
     ready_now = sum(i.ready(spec) for i in current)
     needed = max(len(old) - max(0, spec.instances - ready_now), 0)
-    needed = max(
-        needed, min(to_start, to_start - max(0, room)), spare if spec.min_healthy < spec.instances else 0
-    )
+    needed = max(needed, min(to_start, to_start - max(0, room)), spare if spec.min_healthy < spec.instances else 0)
     kills: list[Instance] = []
     for i in kill_order(old, spec, 0):
         if len(kills) >= needed:

@@ -151,9 +151,7 @@ class AppSpec:
             require_ports=raw.get("requirePorts", False),
             network=mode,
             network_names=tuple(n["name"] for n in networks if n.get("name")),
-            constraints=tuple(
-                Constraint(c[0], c[1], c[2] if len(c) > 2 else None) for c in raw["constraints"]
-            ),
+            constraints=tuple(Constraint(c[0], c[1], c[2] if len(c) > 2 else None) for c in raw["constraints"]),
             role=raw["role"],
             accepted_roles=frozenset(accepted) if accepted else None,
             min_health_capacity=upgrade["minimumHealthCapacity"],

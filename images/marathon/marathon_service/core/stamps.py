@@ -19,8 +19,6 @@ def next_version(now: float, last: str | None) -> str:
     """A version that is later than `last`, also when both are made in the same millisecond or the clock went back."""
     version = stamp(now)
     if last is not None and version <= last:
-        version = (datetime.fromisoformat(last) + timedelta(milliseconds=1)).isoformat(
-            timespec="milliseconds"
-        )
+        version = (datetime.fromisoformat(last) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
         version = version.replace("+00:00", "Z")
     return version

@@ -24,18 +24,16 @@ def task_info(
     raw = spec.raw
     name = ".".join(reversed(spec.id.strip("/").split("/")))
     command: Json = {
-        "environment": {
-            "variables": [{"name": k, "value": v} for k, v in environment(spec, instance, prefix).items()]
-        }
+        "environment": {"variables": [{"name": k, "value": v} for k, v in environment(spec, instance, prefix).items()]}
     }
     if run_as := raw.get("user") or user:
         command["user"] = run_as
     if raw.get("cmd") is not None:
-        command.update(shell=True, value=raw["cmd"])
+        command |= {"shell": True, "value": raw["cmd"]}
     else:
         args = [str(a) for a in raw.get("args") or ()]
         containerizer = (raw.get("container") or {}).get("type", "MESOS")
-        command.update(shell=False, arguments=args)
+        command |= {"shell": False, "arguments": args}
         if args and containerizer == "MESOS":
             command["value"] = args[0]
     if fetch := raw.get("fetch"):
@@ -199,11 +197,7 @@ def _volume(raw: Json) -> Json:
     if external := raw.get("external"):
         options = external.get("options") or {}
         driver = options.get("dvdi/driver")
-        given = [
-            {"key": k.removeprefix("dvdi/"), "value": str(v)}
-            for k, v in options.items()
-            if k != "dvdi/driver"
-        ]
+        given = [{"key": k.removeprefix("dvdi/"), "value": str(v)} for k, v in options.items() if k != "dvdi/driver"]
         source: Json = {"name": external["name"]}
         if driver and driver != "local":
             source["driver"] = driver

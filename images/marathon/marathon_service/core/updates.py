@@ -119,20 +119,14 @@ def expire(state: State, now: float) -> list[Json]:
         ):
             state.drop_instance(instance.id)
             events.append(instance_changed(dataclasses.replace(instance, state="TASK_GONE"), now))
-        elif (
-            limits.inactive_after is not None
-            and not instance.inactive
-            and now >= since + limits.inactive_after
-        ):
+        elif limits.inactive_after is not None and not instance.inactive and now >= since + limits.inactive_after:
             after = dataclasses.replace(instance, inactive=True)
             state.put_instance(after)
             events.append(instance_changed(after, now))
     return events
 
 
-def check_result(
-    state: State, instance_id: str, index: int, ok: bool, cause: str | None, now: float
-) -> Outcome:
+def check_result(state: State, instance_id: str, index: int, ok: bool, cause: str | None, now: float) -> Outcome:
     """One result of a health check that Marathon does itself."""
     instance = state.instances.get(instance_id)
     spec = state.spec_of(instance) if instance else None

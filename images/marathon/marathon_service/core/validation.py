@@ -52,9 +52,7 @@ def number(low: float = 0.0, high: float = 1e12, whole: bool = False, above: boo
         elif value < low or value > high or (above and value <= low):
             yield (
                 path,
-                f"must be {'above' if above else 'at least'} {low:g}"
-                if value <= low
-                else f"must be at most {high:g}",
+                f"must be {'above' if above else 'at least'} {low:g}" if value <= low else f"must be at most {high:g}",
             )
 
     return check
@@ -239,9 +237,7 @@ _APP = record(
         "executor": text,
         "constraints": list_of(constraint),
         "fetch": list_of(
-            record(
-                {"uri": text, "executable": flag, "extract": flag, "cache": flag, "destPath": text}, ("uri",)
-            )
+            record({"uri": text, "executable": flag, "extract": flag, "cache": flag, "destPath": text}, ("uri",))
         ),
         "portDefinitions": list_of(
             record(
@@ -279,9 +275,7 @@ _APP = record(
         "check": anything,
         "readinessChecks": list_of(_READINESS),
         "dependencies": list_of(text),
-        "upgradeStrategy": record(
-            {"minimumHealthCapacity": number(0, 1), "maximumOverCapacity": number(0, 1)}
-        ),
+        "upgradeStrategy": record({"minimumHealthCapacity": number(0, 1), "maximumOverCapacity": number(0, 1)}),
         "labels": map_of(scalar_text),
         "acceptedResourceRoles": list_of(text),
         "role": text,

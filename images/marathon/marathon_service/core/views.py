@@ -184,9 +184,7 @@ def group(state: State, group_id: str, embed: Collection[str] = frozenset()) -> 
     }
 
 
-def queue(
-    state: State, unplaced: dict[str, int], rejections: dict[str, Rejections], now: float
-) -> list[Json]:
+def queue(state: State, unplaced: dict[str, int], rejections: dict[str, Rejections], now: float) -> list[Json]:
     items = []
     for app_id, count in sorted(unplaced.items()):
         spec = state.apps.get(app_id)

@@ -24,6 +24,7 @@ var errSilent = errors.New("the machine no longer answers")
 // conn is an SSH connection that ends itself when the other side falls silent.
 type conn struct {
 	*ssh.Client
+	addr string
 	stop context.CancelFunc
 	lost chan struct{} // closed when the other side fell silent
 	via  *conn         // jump host, if any
@@ -42,7 +43,7 @@ func (c *conn) cause(err error) error {
 	for hop := c; hop != nil; hop = hop.via {
 		select {
 		case <-hop.lost:
-			return errSilent
+			return fmt.Errorf("%s: %w", hop.addr, errSilent)
 		default:
 		}
 	}
@@ -241,7 +242,7 @@ func (t *target) once(ctx context.Context, via *conn) (*conn, error) {
 		return nil, err
 	}
 	alive, stop := context.WithCancel(context.Background())
-	c := &conn{ssh.NewClient(sshConn, channels, requests), stop, make(chan struct{}), via}
+	c := &conn{ssh.NewClient(sshConn, channels, requests), t.addr, stop, make(chan struct{}), via}
 	go c.watch(alive, aliveEvery, aliveLimit)
 	return c, nil
 }

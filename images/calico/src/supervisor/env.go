@@ -1,0 +1,133 @@
+// Package supervisor runs a Calico node in one container: the Docker driver at once, and the daemons as
+// soon as etcd answers.
+//
+//	supervisor.go  the order of things     datastore.go  the node, its labels, the site's objects
+//	child.go       one daemon, kept alive  health.go     is it well
+//	env.go         settings                birdc.go      BIRD's answers
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+// Paths within the container.
+const (
+	confdDir    = "/etc/calico/confd"
+	birdConfig  = "/etc/calico/confd/config/bird.cfg"
+	birdControl = "/run/calico/bird.ctl"
+	felixPort   = "9099"
+)
+
+// Settings are read from the environment.
+type Settings struct {
+	Node     string
+	Labels   map[string]string
+	Networks string
+	Profile  string
+	MTU      string
+	Sockets  string
+	State    string
+	Docker   string
+	Objects  string // file of Calico objects to apply; it need not be there
+	Interval time.Duration
+}
+
+func env(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// Load reads the settings; the error says which variable to mend.
+func Load() (Settings, error) {
+	s := Settings{
+		Node:     os.Getenv("NODENAME"),
+		Networks: env("CALICO_DOCKER_NETWORKS", "calico"),
+		Profile:  env("CALICO_DOCKER_PROFILE", "aerie"),
+		MTU:      env("CALICO_DOCKER_MTU", "1500"),
+		Sockets:  env("CALICO_PLUGIN_DIR", "/run/docker/plugins"),
+		State:    env("CALICO_STATE_DIR", "/var/lib/calico/docker"),
+		Objects:  env("CALICO_OBJECTS", "/etc/calico/objects.yaml"),
+		Docker:   env("CALICO_DOCKER_SOCKET", "/var/run/docker.sock"),
+	}
+	for _, name := range []string{"NODENAME", "IP", "ETCD_ENDPOINTS"} {
+		if os.Getenv(name) == "" {
+			return s, fmt.Errorf("%s is not set", name)
+		}
+	}
+	if s.Node != strings.ToLower(s.Node) {
+		return s, fmt.Errorf("NODENAME=%s: Calico's node names are lower case", s.Node)
+	}
+	var err error
+	if s.Labels, err = parseLabels(os.Getenv("CALICO_NODE_LABELS")); err != nil {
+		return s, err
+	}
+	s.Interval, err = time.ParseDuration(env("CALICO_RECONCILE", "15s"))
+	if err != nil || s.Interval <= 0 {
+		return s, fmt.Errorf("CALICO_RECONCILE: write a duration such as 15s")
+	}
+	return s, nil
+}
+
+// parseLabels reads "site=torino,frontend=true".
+func parseLabels(text string) (map[string]string, error) {
+	labels := map[string]string{}
+	for _, word := range strings.Split(text, ",") {
+		if word = strings.TrimSpace(word); word == "" {
+			continue
+		}
+		k, v, ok := strings.Cut(word, "=")
+		if !ok || k == "" {
+			return nil, fmt.Errorf("CALICO_NODE_LABELS: %q is not NAME=VALUE", word)
+		}
+		labels[k] = v
+	}
+	return labels, nil
+}
+
+// defaults are what the daemons get unless the container's environment says otherwise.
+func defaults(node string) map[string]string {
+	return map[string]string{
+		"DATASTORE_TYPE":              "etcdv3",
+		"CALICO_NETWORKING_BACKEND":   "bird",
+		"NO_DEFAULT_POOLS":            "true",
+		"CALICO_DISABLE_FILE_LOGGING": "true",
+		"WAIT_FOR_DATASTORE":          "true",
+		"FELIX_FELIXHOSTNAME":         node,
+		"FELIX_DATASTORETYPE":         "etcdv3",
+		"FELIX_ETCDENDPOINTS":         os.Getenv("ETCD_ENDPOINTS"),
+		"FELIX_ETCDCAFILE":            os.Getenv("ETCD_CA_CERT_FILE"),
+		"FELIX_ETCDCERTFILE":          os.Getenv("ETCD_CERT_FILE"),
+		"FELIX_ETCDKEYFILE":           os.Getenv("ETCD_KEY_FILE"),
+		"FELIX_IPTABLESBACKEND":       "auto",
+		"FELIX_IPV6SUPPORT":           "false",
+		"FELIX_XDPENABLED":            "false",
+		"FELIX_BPFENABLED":            "false",
+		"FELIX_USAGEREPORTINGENABLED": "false",
+		"FELIX_HEALTHENABLED":         "true",
+		"FELIX_HEALTHHOST":            "127.0.0.1",
+		"FELIX_HEALTHPORT":            felixPort,
+		"FELIX_LOGFILEPATH":           "none",
+		"FELIX_LOGSEVERITYFILE":       "none",
+		"FELIX_LOGSEVERITYSYS":        "none",
+		"FELIX_LOGSEVERITYSCREEN":     "Warning",
+		"CALICO_STARTUP_LOGLEVEL":     "WARNING",
+		"BGP_LOGSEVERITYSCREEN":       "warning",
+		// Containers may talk to their own host: Mesos' agent is there.
+		"FELIX_DEFAULTENDPOINTTOHOSTACTION": "ACCEPT",
+		// Five Go daemons share a small machine: less memory for a little more work.
+		"GOGC": "50",
+	}
+}
+
+func applyDefaults(node string) {
+	for k, v := range defaults(node) {
+		if os.Getenv(k) == "" && v != "" {
+			os.Setenv(k, v)
+		}
+	}
+}

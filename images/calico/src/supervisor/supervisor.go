@@ -1,0 +1,119 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/projectcalico/calico/libcalico-go/lib/clientv3"
+
+	"aerie/calico/driver"
+)
+
+// Run is the container's main program.  SIGTERM ends all daemons and leaves routes, policy and links as
+// they are, so traffic goes on until the next container takes over.
+func Run() error {
+	s, err := Load()
+	if err != nil {
+		return err
+	}
+	mtu, err := strconv.Atoi(s.MTU)
+	if err != nil || mtu < 576 || mtu > 65535 {
+		return fmt.Errorf("CALICO_DOCKER_MTU=%s: write a number of bytes, 576 to 65535", s.MTU)
+	}
+	networks, err := driver.ParseNetworks(s.Networks)
+	if err != nil {
+		return fmt.Errorf("CALICO_DOCKER_NETWORKS: %w", err)
+	}
+	applyDefaults(s.Node)
+	for _, dir := range []string{filepath.Dir(birdConfig), filepath.Dir(birdControl), "/var/lib/calico"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	// Nothing is contacted by this; it fails only for settings and files that are wrong.
+	c, err := clientv3.NewFromEnv()
+	if err != nil {
+		return err
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	ctx, fail := context.WithCancelCause(ctx)
+	d := driver.New(c, driver.Config{
+		Node: s.Node, Sockets: s.Sockets, State: s.State, Docker: s.Docker, Profile: s.Profile, MTU: mtu,
+		Reconcile: s.Interval,
+	})
+	var running sync.WaitGroup
+	running.Add(1)
+	go func() { // first of all: Docker may be waiting for it
+		defer running.Done()
+		if err := d.Serve(ctx); err != nil {
+			fail(err)
+		}
+	}()
+	daemons(ctx, c, d, s, networks, &running)
+	<-ctx.Done()
+	running.Wait()
+	if err := context.Cause(ctx); err != nil && err != context.Canceled {
+		return err
+	}
+	say("ended; the data plane stays as it is")
+	return nil
+}
+
+// daemons starts the rest in its order; it returns when all is started or the context has ended.
+func daemons(
+	ctx context.Context, c clientv3.Interface, d *driver.Driver, s Settings, networks []driver.Network, running *sync.WaitGroup,
+) {
+	start := time.Now()
+	steps := []struct {
+		what string
+		do   func(context.Context) error
+	}{
+		{"etcd", answers(c)},
+		{"startup", func(ctx context.Context) error { return self(ctx, "calico-node", "-startup") }},
+		{"labels", labelNode(c, s.Node, s.Labels)},
+		{"objects", applyObjects(s.Objects)},
+		// Before BIRD: what another node took over must not be announced from here again.
+		{"addresses", d.Cut},
+	}
+	for _, step := range steps {
+		if until(ctx, step.what, step.do) != nil {
+			return
+		}
+	}
+	say("node %s is ready for its daemons after %v", s.Node, time.Since(start).Round(time.Millisecond))
+	children := []child{
+		{"felix", []string{"calico-node", "-felix"}, syscall.SIGTERM},
+		{"confd", []string{"calico-node", "-confd", "-confd-confdir", confdDir}, syscall.SIGTERM},
+	}
+	running.Add(len(children))
+	for _, k := range children {
+		go k.keep(ctx, running)
+	}
+	go d.Ensure(ctx, networks)
+	go d.Watch(ctx)
+	if until(ctx, "bird", func(context.Context) error { return notEmpty(birdConfig) }) != nil {
+		return
+	}
+	// -R and the sudden end: to its peers this is a graceful restart, so they keep the routes meanwhile.
+	// (At SIGTERM BIRD would say good-bye, and they would drop them.)
+	bird := child{"bird", []string{"bird", "-R", "-f", "-s", birdControl, "-c", birdConfig}, syscall.SIGKILL}
+	running.Add(1)
+	go bird.keep(ctx, running)
+}
+
+func notEmpty(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() == 0 {
+		err = fmt.Errorf("%s is empty", path)
+	}
+	return err
+}

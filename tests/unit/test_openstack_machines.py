@@ -1,0 +1,239 @@
+"""A site's machines on OpenStack, under mocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.iaas.docker import SshLogin
+from components.iaas.machine import Machine, machine_names
+from components.iaas.openstack import OpenStackMachines, OpenStackMachinesArgs
+from components.identity.resources import SshKey
+from tests.unit.conftest import Checkout
+from tests.unit.mocks import MARK, SIGNATURE, UNKNOWN, Graph, difference, record, texts_in_the_clear
+
+# What the plugin of the substitute toolchain has.
+KNOWN = {
+    "openstack:blockstorage/volume:Volume",
+    "openstack:compute/flavor:Flavor",
+    "openstack:compute/instance:Instance",
+    "openstack:compute/interfaceAttach:InterfaceAttach",
+    "openstack:compute/keypair:Keypair",
+    "openstack:compute/serverGroup:ServerGroup",
+    "openstack:compute/volumeAttach:VolumeAttach",
+    "openstack:images/image:Image",
+    "openstack:networking/floatingIp:FloatingIp",
+    "openstack:networking/floatingIpAssociate:FloatingIpAssociate",
+    "openstack:networking/network:Network",
+    "openstack:networking/port:Port",
+    "openstack:networking/router:Router",
+    "openstack:networking/routerInterface:RouterInterface",
+    "openstack:networking/routerRoute:RouterRoute",
+    "openstack:networking/secGroup:SecGroup",
+    "openstack:networking/secGroupRule:SecGroupRule",
+    "openstack:networking/subnet:Subnet",
+    "openstack:networking/subnetRoute:SubnetRoute",
+}
+
+
+def on_openstack(data: Any) -> None:
+    data["config"] = {
+        "aerie:iaas": "openstack",
+        "aerie:agents": 2,
+        "aerie:openstack": {
+            "image": "debian-13",
+            "flavor": "m1.large",
+            "front_end_flavor": "m1.medium",
+            "external_network": "public",
+            "operators": ["192.0.2.0/24", "198.51.100.7/32"],
+        },
+    }
+
+
+class Machines:
+    """The machines and their graph."""
+
+    machines: list[Machine]
+
+    def __init__(self, checkout: Checkout, preview: bool = False) -> None:
+        plan = checkout.plan("torino")
+        assert plan.site
+        site = plan.site
+
+        def program() -> dict[str, Any]:
+            keys = {m: SshKey(m, m) for m in machine_names("torino", site.agents)}
+            login = SshLogin(
+                pulumi.Output.secret(f"{MARK} operator"),
+                "ssh-ed25519 AAAA operator",
+                {m: k.public_key for m, k in keys.items()},
+                {m: k.private_key for m, k in keys.items()},
+            )
+            self.machines = OpenStackMachines("torino", OpenStackMachinesArgs(plan.federation, "torino", site, login)).machines
+            return {m.name: m.connection.host_key for m in self.machines}
+
+        self.graph = record(program, "torino", preview)
+
+
+@pytest.fixture
+def site(checkout: Checkout) -> Checkout:
+    return checkout.change("Pulumi.torino.yaml", on_openstack)
+
+
+@pytest.fixture
+def graph(site: Checkout) -> Graph:
+    return Machines(site).graph
+
+
+def one(graph: Graph, kind: str, name: str) -> dict[str, Any]:
+    found = [r.inputs for r in graph.of(f":{kind}") if r.name == name]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_the_same_machines_as_embedded(site: Checkout) -> None:
+    found = Machines(site).machines
+    assert [(m.name, m.address, m.front_end, m.site) for m in found] == [
+        ("torino-front-end", "172.31.1.10", True, "torino"),
+        ("torino-agent-1", "172.31.1.11", False, "torino"),
+        ("torino-agent-2", "172.31.1.12", False, "torino"),
+    ]
+    assert all(m.resource and m.ready for m in found)
+
+
+def test_preview_and_up_register_the_same(site: Checkout) -> None:
+    up, preview = Machines(site).graph, Machines(site, preview=True).graph
+    assert up.keys == preview.keys
+    assert len({r.key for r in up.resources}) == len(up.resources)
+
+
+def test_only_what_both_toolchains_have(graph: Graph) -> None:
+    types = {r.type for r in graph.resources if r.type.startswith("openstack:")}
+    assert types <= KNOWN
+
+
+def test_all_have_the_component_as_parent(graph: Graph) -> None:
+    component = next(r for r in graph.resources if r.type == "aerie:iaas:OpenStackMachines")
+    assert all(r.parent == component.urn for r in graph.resources if r.type.startswith(("openstack:", "command:")))
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_secrets(site: Checkout, preview: bool) -> None:
+    graph = Machines(site, preview).graph
+    for resource in graph.resources:
+        for text in texts_in_the_clear({k: v for k, v in resource.wire.items() if k != "__provider"}):
+            assert MARK not in text, resource.name
+    for server in graph.of(":Instance"):
+        assert "userData" in server.secrets or server.wire["userData"] in (UNKNOWN, {SIGNATURE: UNKNOWN})
+
+
+def test_network(graph: Graph) -> None:
+    subnet = one(graph, "Subnet", "torino-lan")
+    assert (subnet["cidr"], subnet["gatewayIp"]) == ("172.31.1.0/24", "172.31.1.1")
+    assert subnet["allocationPools"] == [{"start": "172.31.1.239", "end": "172.31.1.254"}]
+    route = one(graph, "SubnetRoute", "torino-lans")
+    assert (route["destinationCidr"], route["nextHop"]) == ("172.31.0.0/16", "172.31.1.10")
+    assert one(graph, "Router", "torino-router")["externalNetworkId"] == "id of getNetwork public"
+    assert one(graph, "RouterInterface", "torino-router") == {
+        "routerId": "id of torino-router",
+        "subnetId": "id of torino-lan",
+    }
+
+
+def rules(graph: Graph, group: str) -> set[tuple[Any, ...]]:
+    fields = ("protocol", "portRangeMin", "portRangeMax", "remoteIpPrefix", "remoteGroupId")
+    found = [r.inputs for r in graph.of(":SecGroupRule")]
+    assert all(r["direction"] == "ingress" and r["ethertype"] == "IPv4" for r in found)
+    return {tuple(r.get(f) for f in fields) for r in found if r["securityGroupId"] == f"id of {group}"}
+
+
+def test_who_may_come_in(graph: Graph) -> None:
+    assert rules(graph, "torino-outside") == {
+        ("tcp", 22, 22, "192.0.2.0/24", None),
+        ("tcp", 22, 22, "198.51.100.7/32", None),
+        ("udp", 51822, 51822, "172.30.0.12/32", None),
+        ("udp", 51823, 51823, "172.30.0.13/32", None),
+    }
+    assert rules(graph, "torino-inside") == {
+        (None, None, None, None, "id of torino-inside"),
+        (None, None, None, "172.31.0.0/16", None),
+        (None, None, None, "10.65.0.0/16", None),
+        (None, None, None, "10.66.0.0/24", None),
+    }
+    assert len(graph.of(":SecGroupRule")) == 8
+
+
+def test_ports(graph: Graph) -> None:
+    front, agent = one(graph, "Port", "torino-front-end"), one(graph, "Port", "torino-agent-2")
+    assert front["fixedIps"] == [{"ipAddress": "172.31.1.10", "subnetId": "id of torino-lan"}]
+    assert agent["fixedIps"] == [{"ipAddress": "172.31.1.12", "subnetId": "id of torino-lan"}]
+    assert front["securityGroupIds"] == ["id of torino-inside", "id of torino-outside"]
+    assert agent["securityGroupIds"] == ["id of torino-inside"]
+    assert [p["ipAddress"] for p in front["allowedAddressPairs"]] == ["172.31.0.0/16", "10.65.0.0/16", "10.66.0.0/24"]
+    assert [p["ipAddress"] for p in agent["allowedAddressPairs"]] == ["10.65.0.0/18", "10.66.0.0/24"]
+    assert front["extraDhcpOptions"] == [{"name": "classless-static-route", "value": "0.0.0.0/0,172.31.1.1"}]
+    assert not agent.get("extraDhcpOptions")
+
+
+def test_the_floating_ip_is_the_vpn_endpoint_and_protected(graph: Graph) -> None:
+    ips = graph.of(":FloatingIp")
+    assert [(r.inputs["pool"], r.inputs["address"], r.protect) for r in ips] == [("public", "172.30.0.11", True)]
+    association = graph.of(":FloatingIpAssociate")[0]
+    assert association.inputs["portId"] == "id of torino-front-end"
+    assert graph.of(":RouterInterface")[0].urn in association.depends_on
+
+
+def test_servers(graph: Graph) -> None:
+    servers = {r.name: r.inputs for r in graph.of(":Instance")}
+    assert {n: s["flavorName"] for n, s in servers.items()} == {
+        "torino-front-end": "m1.medium",
+        "torino-agent-1": "m1.large",
+        "torino-agent-2": "m1.large",
+    }
+    for name, server in servers.items():
+        assert server["blockDevices"] == [
+            {
+                "uuid": "id of getImage debian-13",
+                "sourceType": "image",
+                "destinationType": "volume",
+                "bootIndex": 0,
+                "volumeSize": 50,
+                "deleteOnTermination": True,
+            }
+        ]
+        assert server["networks"] == [{"port": f"id of {name}"}]
+        assert server["userData"].startswith("#cloud-config\nhostname: " + name)
+        assert f"{MARK} ssh of {name}" in server["userData"]
+        assert "adminPass" not in server
+
+
+def test_agents_are_reached_through_the_front_end(graph: Graph) -> None:
+    ready = {r.name: r for r in graph.of("remote:Command")}
+    front = ready["torino-front-end-ready"].inputs["connection"]
+    assert (front["host"], front.get("proxy")) == ("172.30.0.11", None)
+    agent = ready["torino-agent-1-ready"].inputs["connection"]
+    assert agent["host"] == "172.31.1.11" and agent["hostKey"] == "ssh-ed25519 AAAA torino-agent-1"
+    assert agent["proxy"]["host"] == "172.30.0.11" and agent["proxy"]["hostKey"] == "ssh-ed25519 AAAA torino-front-end"
+    servers = {r.urn: r.name for r in graph.of(":Instance")}
+    for name, command in ready.items():
+        assert f"{servers[command.deleted_with]}-ready" == name
+        assert command.inputs["triggers"] == [f"id of {servers[command.deleted_with]}"]
+
+
+def test_one_more_agent_changes_no_other(site: Checkout) -> None:
+    before = Machines(site).graph
+    after = Machines(site.change("Pulumi.torino.yaml", lambda d: d["config"].update({"aerie:agents": 3}))).graph
+    found = difference(before, after)
+    assert found.changed == {} and found.removed == set()
+    assert found.added == {"torino-agent-3", "torino-agent-3-ready"}
+
+
+def test_a_new_site_is_one_more_rule(site: Checkout) -> None:
+    def add(data: Any) -> None:
+        pisa = {"as_number": 64516, "lan": "172.31.4.0/24", "containers": "10.65.192.0/18", "vpn_endpoint": "172.30.0.14:51820"}
+        data["sites"]["pisa"] = pisa
+
+    before = Machines(site).graph
+    found = difference(before, Machines(site.change("federation.yaml", add)).graph)
+    assert (found.added, found.removed, found.changed) == ({"torino-vpn-pisa"}, set(), {})

@@ -1,0 +1,172 @@
+"""From the facts to the status: what each table says. Pure. What is wrong and why is in `status_problems`."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from components.spec.addresses import majority
+
+from .status_facts import App, Facts, Machine, Pool
+from .status_model import AppLine, PoolLine, Problem, Quorum, Site, SiteSlots, Status, Verdict
+from .status_problems import STALE, find, notes, running
+
+
+def _quorum(name: str, sites: tuple[str, ...], up: list[str], leader: str) -> Quorum:
+    members = len(sites)
+    held = bool(leader) and len(up) >= majority(members)
+    return Quorum(name, members, len(up), leader, held, len(up) - majority(members) if held else 0)
+
+
+def quorums(facts: Facts) -> tuple[Quorum, ...]:
+    """etcd, ZooKeeper, Mesos' masters and Marathon's instances."""
+    want = facts.wanted
+    sites = want.quorum_sites
+    ends = {s: facts.machines.get(m.name) for s in sites if (m := want.front_end(s))}
+    etcd = {s: on.etcd for s, on in ends.items() if on and on.etcd and on.etcd.leader}
+    # Whom most members take for the leader: one that was cut off may still believe in an old one.
+    said = Counter(e.leader for e in etcd.values()).most_common(1)
+    etcd_leader = next((s for s, e in etcd.items() if said and e.member == said[0][0]), "another" if said else "")
+    keepers = {s: on.zookeeper for s, on in ends.items() if on and on.zookeeper}
+    keeper = next((s for s, mode in keepers.items() if mode in ("leader", "standalone")), "")
+    masters = [s for s in sites if s in facts.masters and facts.masters[s].answers]
+    master = next((s for s in masters if facts.masters[s].leads), "")
+    marathons = [s for s in sites if s in facts.marathons and facts.marathons[s].answers]
+    addresses = {m.address: s for s in sites if (m := want.front_end(s))}
+    named = Counter(facts.marathons[s].leader for s in marathons if facts.marathons[s].leader).most_common(1)
+    marathon = addresses.get(named[0][0], named[0][0]) if named else ""
+    return (
+        _quorum("etcd", sites, list(etcd), etcd_leader),
+        _quorum("ZooKeeper", sites, list(keepers), keeper),
+        _quorum("Mesos", sites, masters, master),
+        _instances(sites, marathons, marathon),
+    )
+
+
+def _instances(sites: tuple[str, ...], up: list[str], leader: str) -> Quorum:
+    """Marathon has no majority of its own: ZooKeeper elects, and one instance is enough."""
+    held = bool(leader) and bool(up)
+    return Quorum("Marathon", len(sites), len(up), leader, held, len(up) - 1 if held else 0)
+
+
+def sites(facts: Facts) -> tuple[Site, ...]:
+    """A line for each site of the federation."""
+    want = facts.wanted
+    leader = next((m for m in facts.masters.values() if m.leads), None)
+    agents = {a.node: a for a in leader.agents or () if a.active} if leader else {}
+    out = []
+    for site in want.sites:
+        machines = want.of_site(site)
+        found = [
+            (m, facts.machines[m.name]) for m in machines if m.name in facts.machines and facts.machines[m.name].reached
+        ]
+        here = [agents[m.name] for m in machines if m.name in agents]
+        ages = [t.age for _, on in found for t in on.tunnels if t.age is not None and t.age <= STALE]
+        known = {m.address for m in want.machines}
+        established = sum(s.state == "Established" and s.peer in known for _, on in found for s in on.sessions)
+        out.append(
+            Site(
+                name=site,
+                machines=len(machines),
+                machines_up=len(found),
+                agents=len(machines),
+                agents_up=len(here),
+                cpus=sum(a.cpus for a in here),
+                cpus_used=round(sum(a.cpus_used for a in here), 2),
+                memory=sum(a.memory for a in here),
+                memory_used=sum(a.memory_used for a in here),
+                tunnels=len(want.sites) - 1 if machines else 0,
+                tunnels_up=len(ages),
+                handshake=max(ages, default=None),
+                sessions=len(machines) * (len(want.machines) - 1),
+                sessions_up=established,
+                services=sum(len(m.services) for m in machines),
+                services_up=sum(running(facts, m, service) for m in machines for service in m.services),
+            )
+        )
+    return tuple(out)
+
+
+def app_line(app: App, machines: dict[str, Machine]) -> AppLine:
+    """How an app does; `machines` by address."""
+    places = Counter(machines[h].site if h in machines else h for h in app.hosts)
+    good = app.running == app.instances and (not app.checked or app.healthy == app.instances)
+    if app.deploying:
+        state = "in deployment"
+    elif app.instances == 0:
+        state = "scaled to 0"
+    elif app.running < app.instances:
+        state = f"{app.instances - app.running} missing"
+    elif app.running > app.instances:
+        state = f"{app.running - app.instances} too many"
+    elif not app.checked:
+        state = "running"
+    elif app.healthy < app.running:
+        state = f"{app.running - app.healthy} not healthy"
+    else:
+        state = "healthy"
+    good = good and not app.deploying
+    return AppLine(
+        app.id, app.instances, app.running, app.healthy, app.checked, good, state, tuple(sorted(places.items()))
+    )
+
+
+def apps(facts: Facts) -> tuple[AppLine, ...]:
+    """The apps, by the leading Marathon."""
+    machines = {m.address: m for m in facts.wanted.machines}
+    found = next((m.apps for m in facts.marathons.values() if m.apps is not None), ())
+    return tuple(app_line(app, machines) for app in found)
+
+
+def pools(facts: Facts) -> tuple[PoolLine, ...]:
+    """The pools whose stack is up."""
+    out = []
+    for pool in facts.wanted.pools:
+        if pool.name not in facts.stacks:
+            continue
+        end = facts.wanted.front_end(pool.submit_site)
+        on = facts.machines.get(end.name) if end else None
+        said = on.pools.get(pool.name, Pool()) if on else Pool()
+        by_site: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        for slot in said.slots or ():
+            by_site[slot.site][0] += slot.claimed
+            by_site[slot.site][1] += slot.idle
+        out.append(
+            PoolLine(
+                pool.name,
+                pool.executors,
+                None if said.slots is None else len(said.slots),
+                tuple(SiteSlots(site, *both) for site, both in sorted(by_site.items())),
+                said.jobs,
+            )
+        )
+    return tuple(out)
+
+
+def judge(facts: Facts) -> Status:
+    """The whole status."""
+    want = facts.wanted
+    held = quorums(facts)
+    lines = apps(facts)
+    nothing = not any(on.reached for on in facts.machines.values())
+    problems = find(facts, held, lines)
+    verdict: Verdict = "not up" if nothing else "wrong" if problems else "good"
+    if nothing and "federation" not in facts.stacks and not want.machines:
+        problems = (Problem(f"the federation {want.federation} is not up", "make up"),)
+    if problems:
+        do_next = problems[0].do
+    elif want.pools and want.pools[0].login:
+        do_next = want.pools[0].login
+    else:
+        do_next = "write a pool's file, Pulumi.<pool>.yaml, then make up"
+    return Status(
+        want.federation,
+        verdict,
+        held,
+        sites(facts),
+        lines,
+        pools(facts),
+        problems,
+        notes(facts),
+        do_next,
+        facts.seconds,
+    )

@@ -1,0 +1,112 @@
+"""What `make status` says: the verdict, the tables, and a line for everything that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from .status_facts import Jobs
+
+Verdict = Literal["good", "wrong", "not up"]
+EXIT_CODES: dict[Verdict, int] = {"good": 0, "wrong": 1, "not up": 2}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, and what to do about it."""
+
+    what: str
+    do: str
+
+
+@dataclass(frozen=True)
+class Quorum:
+    """`up` of `members` work together. `leader` is a site. Without a majority or a leader it is lost."""
+
+    name: str
+    members: int
+    up: int
+    leader: str
+    held: bool
+    tolerates: int
+
+
+@dataclass(frozen=True)
+class Site:
+    """Counts are of what should be there; cpus in cores, memory in MB, `handshake` (the oldest) in seconds."""
+
+    name: str
+    machines: int
+    machines_up: int
+    agents: int
+    agents_up: int
+    cpus: float
+    cpus_used: float
+    memory: float
+    memory_used: float
+    tunnels: int
+    tunnels_up: int
+    handshake: int | None
+    sessions: int
+    sessions_up: int
+    services: int
+    services_up: int
+
+
+@dataclass(frozen=True)
+class AppLine:
+    """`state` in one word or two; `places` are sites with the number of tasks there."""
+
+    id: str
+    instances: int
+    running: int
+    healthy: int
+    checked: bool
+    good: bool
+    state: str
+    places: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class SiteSlots:
+    """Cores of a pool's executors at one site."""
+
+    site: str
+    claimed: int
+    idle: int
+
+
+@dataclass(frozen=True)
+class PoolLine:
+    """`executors` that the collector knows, of those `wanted`; None if nobody could be asked."""
+
+    name: str
+    wanted: int
+    executors: int | None
+    slots: tuple[SiteSlots, ...]
+    jobs: Jobs | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """`notes` are no faults. `next` is the one line that says what to do."""
+
+    federation: str
+    verdict: Verdict
+    quorums: tuple[Quorum, ...]
+    sites: tuple[Site, ...]
+    apps: tuple[AppLine, ...]
+    pools: tuple[PoolLine, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    next: str
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        return EXIT_CODES[self.verdict]
+
+
+STATUS = TypeAdapter(Status)
