@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -102,10 +102,8 @@ class Processes:
         with self._lock:
             self._ending = True
             for process in self._running:
-                try:
+                with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGTERM)
-                except ProcessLookupError:
-                    pass
 
 
 @dataclass
@@ -177,7 +175,9 @@ class Builder:
             self.say(f"{name}: {kind} ...")
             {"pull": self._pull, "prepare": self._prepare, "build": self._build}[kind](image)
         size = local_size(name, self.tags[name]) if kind != "prepare" else None
-        self.say(f"{name}: {kind} done in {time.monotonic() - began:.0f} s" + (f", {size / 1e6:.0f} MB" if size else ""))
+        self.say(
+            f"{name}: {kind} done in {time.monotonic() - began:.0f} s" + (f", {size / 1e6:.0f} MB" if size else "")
+        )
 
     def _pull(self, image: Image) -> None:
         self.registry.pull(image.name, self.tags[image.name])
@@ -210,7 +210,9 @@ class Builder:
         status = self._processes.run(command, log, **environment)
         if status:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
-            raise ImageError(f"{tail}\n{image.name}: `{Path(command[0]).name}` failed (status {status}); whole log: {log}")
+            raise ImageError(
+                f"{tail}\n{image.name}: `{Path(command[0]).name}` failed (status {status}); whole log: {log}"
+            )
 
     def _prepared(self, image: Image) -> Path:
         return self.cache / "images" / "prepared" / f"{image.name}-{image.digest[:12]}"
@@ -246,7 +248,7 @@ def copy_sources(folder: Path, target: Path) -> None:
         copy = target / relative
         copy.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         if path.is_symlink():
-            copy.symlink_to(os.readlink(path))
+            copy.symlink_to(path.readlink())
             continue
         shutil.copyfile(path, copy)
         copy.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)

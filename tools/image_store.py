@@ -100,7 +100,12 @@ class Registry:
         image = reference("registry", tag)
         # `--format` with both facts at once: the container may vanish between two questions.
         seen = docker(
-            "container", "inspect", "--format", "{{json .State.Running}} {{json .Config.Image}}", REGISTRY_CONTAINER, check=False
+            "container",
+            "inspect",
+            "--format",
+            "{{json .State.Running}} {{json .Config.Image}}",
+            REGISTRY_CONTAINER,
+            check=False,
         )
         running, _, of_image = seen.stdout.strip().partition(" ")
         if seen.returncode == 0 and json.loads(of_image) == image:
@@ -119,8 +124,8 @@ class Registry:
             done = "replaced" if seen.returncode == 0 else "started"
         deadline = time.monotonic() + patience
         while not self.up():
-            state = docker("container", "inspect", "--format", "{{.State.Running}} {{.RestartCount}}", REGISTRY_CONTAINER)
-            if time.monotonic() > deadline or state.stdout.strip() not in ("true 0",):
+            state = docker("container", "inspect", "--format", "{{.State.Status}}", REGISTRY_CONTAINER).stdout.strip()
+            if time.monotonic() > deadline or state in ("exited", "restarting"):
                 tail = docker("logs", "--tail", "20", REGISTRY_CONTAINER, check=False)
                 raise ImageError(f"the registry on {self.address} does not answer\n{tail.stdout}{tail.stderr}")
             time.sleep(0.05)

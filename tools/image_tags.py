@@ -54,7 +54,7 @@ def source_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """(path relative to the folder with `/`, path) of each file that makes up the image, sorted."""
     found: list[tuple[str, Path]] = []
     for directory, dirs, files in os.walk(folder):
-        links = [d for d in dirs if os.path.islink(os.path.join(directory, d))]
+        links = [d for d in dirs if Path(directory, d).is_symlink()]
         dirs[:] = [d for d in dirs if d not in links and not _matches(d, _LEFT_OUT_DIRS)]
         for name in (*files, *links):
             if not _matches(name, _LEFT_OUT_FILES):
@@ -75,7 +75,7 @@ def folder_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for relative, path in source_files(folder):
         if path.is_symlink():
-            kind, content = "link", os.readlink(path).encode()
+            kind, content = "link", str(path.readlink()).encode()
         else:
             kind = "program" if path.stat().st_mode & 0o100 else "file"
             content = path.read_bytes()
@@ -122,7 +122,9 @@ def load_images(root: Path) -> dict[str, Image]:
         if name in path:
             raise ImageError("images build on each other in a circle: " + " -> ".join((*path, name)))
         if name not in found:
-            raise ImageError(f"images/{path[-1]}/Dockerfile names {PREFIX}{name}, but there is no images/{name}/Dockerfile")
+            raise ImageError(
+                f"images/{path[-1]}/Dockerfile names {PREFIX}{name}, but there is no images/{name}/Dockerfile"
+            )
         if name not in ordered:
             for parent in found[name].parents:
                 add(parent, (*path, name))

@@ -147,6 +147,8 @@ def ask_master(address: str, password: str, ca: str) -> Master:
         return Master(False, _said(error))
     if metrics.get("master/elected", 0) != 1:
         return Master(True)
+    if metrics.get("registrar/log/recovered", 1) != 1:
+        return Master(True, "its replicated log waits for a quorum of masters", True)
     frameworks = int(metrics.get("master/frameworks_active", 0))
     try:
         return Master(True, "", True, mesos_agents(_get(f"{url}/slaves", OPERATOR, password, ca).json()), frameworks)

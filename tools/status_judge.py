@@ -7,8 +7,9 @@ from collections import Counter, defaultdict
 from components.spec.addresses import majority
 
 from .status_facts import App, Facts, Machine, Pool
+from .status_look import STALE, running
 from .status_model import AppLine, PoolLine, Problem, Quorum, Site, SiteSlots, Status, Verdict
-from .status_problems import STALE, find, notes, running
+from .status_problems import find, notes
 
 
 def _quorum(name: str, sites: tuple[str, ...], up: list[str], leader: str) -> Quorum:
@@ -119,7 +120,7 @@ def apps(facts: Facts) -> tuple[AppLine, ...]:
 
 def pools(facts: Facts) -> tuple[PoolLine, ...]:
     """The pools whose stack is up."""
-    out = []
+    out, order = [], {site: number for number, site in enumerate(facts.wanted.sites)}
     for pool in facts.wanted.pools:
         if pool.name not in facts.stacks:
             continue
@@ -135,7 +136,10 @@ def pools(facts: Facts) -> tuple[PoolLine, ...]:
                 pool.name,
                 pool.executors,
                 None if said.slots is None else len(said.slots),
-                tuple(SiteSlots(site, *both) for site, both in sorted(by_site.items())),
+                tuple(
+                    SiteSlots(site, *both)
+                    for site, both in sorted(by_site.items(), key=lambda s: order.get(s[0], len(order)))
+                ),
                 said.jobs,
             )
         )
@@ -155,7 +159,7 @@ def judge(facts: Facts) -> Status:
     if problems:
         do_next = problems[0].do
     elif want.pools and want.pools[0].login:
-        do_next = want.pools[0].login
+        do_next = f"{want.pools[0].login}   and there: condor_submit FILE"
     else:
         do_next = "write a pool's file, Pulumi.<pool>.yaml, then make up"
     return Status(

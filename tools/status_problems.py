@@ -6,65 +6,14 @@ What follows from a cause that is told already is not told again: a machine that
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from components.spec.addresses import majority
 from components.spec.validate import FEDERATION_STACK
 
 from .status_facts import Container, Facts, Machine
+from .status_look import BUSY, SETTLED, STALE, ago, container, listed, logs, on_machine, restarting, running, up
 from .status_model import AppLine, Problem, Quorum
-
-STALE = 180  # seconds: WireGuard renews a tunnel's keys every 120 s, and gives them up after 180
-BUSY = 5  # load per core
-SETTLED = 60  # seconds: a container that started again less than this ago counts as restarting
-
-
-def container(facts: Facts, machine: Machine, service: str) -> Container | None:
-    """The service's container on the machine, if there is one."""
-    on = facts.machines.get(machine.name)
-    return next((c for c in on.containers if c.name == service), None) if on else None
-
-
-def restarting(one: Container) -> bool:
-    """Whether it ends and is started over and over."""
-    return one.state == "restarting" or (one.state == "running" and one.restarts > 0 and one.age < SETTLED)
-
-
-def running(facts: Facts, machine: Machine, service: str) -> bool:
-    """Whether the service runs there, and stays."""
-    one = container(facts, machine, service)
-    return one is not None and one.state == "running" and not restarting(one)
-
-
-def up(facts: Facts, machine: Machine | None) -> bool:
-    """Whether the machine was reached."""
-    return machine is not None and machine.name in facts.machines and facts.machines[machine.name].reached
-
-
-def on_machine(machine: Machine, command: str) -> str:
-    """The operator's command that runs `command` on the machine."""
-    if machine.container:
-        return f"docker exec {machine.container} {command}"
-    return f"ssh -i $AERIE_HOME/ssh/site-{machine.site} root@{machine.address} {command}"
-
-
-def logs(machine: Machine, service: str) -> str:
-    """The command that shows a service's last words."""
-    return on_machine(machine, f"docker logs --tail 20 {service}")
-
-
-def ago(seconds: float) -> str:
-    """A span in words."""
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def listed(names: Iterable[str], most: int = 4) -> str:
-    """Names with commas, the end left out if there are many."""
-    all_ = list(names)
-    return ", ".join(all_[:most]) + (f" and {len(all_) - most} more" if len(all_) > most else "")
 
 
 def find(facts: Facts, quorums: tuple[Quorum, ...], apps: tuple[AppLine, ...]) -> tuple[Problem, ...]:
@@ -131,7 +80,7 @@ def _machine_down(facts: Facts, machines: list[Machine], what: str) -> Problem:
     for machine in machines:
         by_state[facts.engine.get(machine.container, "gone")].append(machine.container)
     states = listed(f"{len(names)} {state}" if len(machines) > 1 else state for state, names in by_state.items())
-    what = f"{what}: container{'s' if len(machines) > 1 else ''} {states}"
+    what = f"{what}; container{'s' if len(machines) > 1 else ''}: {states}"
     if "gone" in by_state:
         return Problem(what, _anew(first.site))
     verbs = {"exited": "start", "created": "start", "paused": "unpause", "dead": "start"}
@@ -168,6 +117,11 @@ def _restart(machine: Machine) -> str:
 
 def _ended(machine: Machine, one: Container) -> str:
     memory = ", out of memory" if one.out_of_memory else ""
+    if restarting(one) and one.state == "running":
+        return (
+            f"{one.name} on {machine.name} ended and was started again {ago(one.age)} ago "
+            f"({one.restarts} restart{'s' if one.restarts > 1 else ''}{memory})"
+        )
     if restarting(one):
         return (
             f"{one.name} on {machine.name} keeps restarting ({one.restarts} times, last exit {one.exit_code}{memory})"
@@ -237,7 +191,11 @@ def _quorums(facts: Facts, quorums: tuple[Quorum, ...]) -> Iterator[Problem]:
                 logs(asked, service) if asked else "make up",
             )
         else:
-            do = logs(sick[0][0], service) if sick else "see above, then make status"
+            down = sum(not up(facts, facts.wanted.front_end(s)) for s in facts.wanted.quorum_sites)
+            # Where too many machines are down, what is left cannot work: its logs tell nothing new.
+            do = (
+                logs(sick[0][0], service) if sick and quorum.members - down >= needed else "see above, then make status"
+            )
             why = f" ({sick[0][0].name}: {sick[0][1]})" if sick else ""
             what = f"{quorum.name} has no quorum: {quorum.up} of {quorum.members} work, {needed} are needed{why}"
             yield Problem(f"none of {quorum.members} instances of Marathon works{why}" if needed == 1 else what, do)
@@ -339,7 +297,8 @@ def _apps(facts: Facts, apps: tuple[AppLine, ...]) -> Iterator[Problem]:
             if not failure and app.running < app.instances
             else ""
         )
-        yield Problem(f"{app.id}: {app.state} of {app.instances}{said}{enough}", look)
+        how = app.state if app.running == app.instances else f"{app.running} of {app.instances} run"
+        yield Problem(f"{app.id}: {how}{said}{enough}", look)
 
 
 def _pools(facts: Facts, apps: tuple[AppLine, ...]) -> Iterator[Problem]:
@@ -349,6 +308,8 @@ def _pools(facts: Facts, apps: tuple[AppLine, ...]) -> Iterator[Problem]:
             yield Problem(f"the pool {pool.name} is not up", f"pulumi up -s {pool.name}")
             continue
         gone = [n for n in ("central-manager", "submit-node", "executors") if f"/{pool.name}/{n}" not in by_id]
+        if gone and any(a.state == "in deployment" for i, a in by_id.items() if i.startswith(f"/{pool.name}/")):
+            continue  # the pool's up goes on: an app comes once the one before is healthy
         if gone:
             yield Problem(f"{pool.name}: Marathon has no app {listed(gone)}", _anew(pool.name))
             continue

@@ -31,7 +31,8 @@ class Service(pulumi.ComponentResource):
     ):
         super().__init__("aerie:cluster:Service", name, None, opts)
         spec, modes = args.container, dict(args.modes)
-        texts: pulumi.Output[dict[str, str]] = pulumi.Output.all(**args.files)
+        # Output.all() without names gives a list.
+        texts = pulumi.Output.all(**args.files) if args.files else pulumi.Output.from_input({})
         files = secret(texts.apply(lambda t: file_lines(t, modes)))
         self.command = remote.Command(
             name,

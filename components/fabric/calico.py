@@ -31,6 +31,7 @@ def calico_container(federation: Federation, machine: Machine, image: str) -> Co
             "ETCD_CA_CERT_FILE": f"{FILES_AT}/ca.crt",
             "ETCD_CERT_FILE": f"{FILES_AT}/client.crt",
             "ETCD_KEY_FILE": f"{FILES_AT}/client.key",
+            "CALICO_DOCKER_SOCKET": "/run/docker.sock",
             "CALICO_DOCKER_NETWORKS": f"calico,fixed={net.fixed}",
             "CALICO_DOCKER_MTU": str(net.mtu),
         },

@@ -26,11 +26,12 @@ pytestmark = pytest.mark.live
 ROOT = Path(__file__).resolve().parents[2]
 PREFIX = "svcimg-"
 # As components/iaas/docker.py gives them to a machine; see docs/images.md.
+CAPABILITIES = [
+    *("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_CHROOT"),
+    *("DAC_READ_SEARCH", "IPC_LOCK", "SYS_NICE", "MKNOD"),
+]
 MACHINE_FLAGS = [
-    *(
-        f"--cap-add={c}"
-        for c in ("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_CHROOT", "DAC_READ_SEARCH", "IPC_LOCK", "SYS_NICE", "MKNOD")
-    ),
+    *(f"--cap-add={c}" for c in CAPABILITIES),
     *(f"--security-opt={o}=unconfined" for o in ("seccomp", "apparmor", "systempaths")),
     *("--device=/dev/net/tun", "--cgroupns=private", "--tmpfs=/run:exec,mode=755", "--stop-timeout=30"),
 ]
@@ -79,7 +80,11 @@ def clean() -> Iterator[None]:
 
 
 def _remove() -> None:
-    for kind, listing in (("container", ["ps", "-aq"]), ("network", ["network", "ls", "-q"]), ("volume", ["volume", "ls", "-q"])):
+    for kind, listing in (
+        ("container", ["ps", "-aq"]),
+        ("network", ["network", "ls", "-q"]),
+        ("volume", ["volume", "ls", "-q"]),
+    ):
         if found := docker(*listing, "--filter", f"name={PREFIX}").split():
             docker(kind, "rm", "--force", *(["--volumes"] if kind == "container" else []), *found)
 
@@ -114,7 +119,9 @@ def copy_in(container: str, folder: Path, target: str) -> None:
             entry.uid = entry.gid = 0
             with file.open("rb") as content:
                 tar.addfile(entry, content)
-    subprocess.run(["docker", "cp", "-", f"{PREFIX}{container}:/"], input=archive.getvalue(), capture_output=True, check=True)
+    subprocess.run(
+        ["docker", "cp", "-", f"{PREFIX}{container}:/"], input=archive.getvalue(), capture_output=True, check=True
+    )
 
 
 # ---- etcd ----
@@ -145,7 +152,11 @@ def test_etcd_quorum_with_roles(tmp_path: Path, image: Callable[[str], str]) -> 
     began = time.monotonic()
     docker("start", *(PREFIX + name for name in members))
     until(lambda: "Status: true" in execute("e1", "etcdctl", "auth", "status"), 60, "authentication is on")
-    until(lambda: all("in force" in docker("logs", PREFIX + n, check=False) for n in members), 30, "all members have checked")
+    until(
+        lambda: all("in force" in docker("logs", PREFIX + n, check=False) for n in members),
+        30,
+        "all members have checked",
+    )
     print(f"etcd: three members with roles after {time.monotonic() - began:.1f} s")
 
     def put(key: str, user: str, address: str = members["e2"]) -> str:
@@ -165,14 +176,16 @@ def test_etcd_quorum_with_roles(tmp_path: Path, image: Callable[[str], str]) -> 
     assert "permission denied" in users
 
     # One member lost: the others go on, and it comes back, with nothing to write anew.
-    revision = "auth_revision" if "auth_revision" in execute("e1", "etcdctl", "auth", "status", "-w", "json") else "authRevision"
-    before = json.loads(execute("e1", "etcdctl", "auth", "status", "-w", "json"))[revision]
+    def auth_revision() -> int:
+        return int(json.loads(execute("e1", "etcdctl", "auth", "status", "-w", "json"))["authRevision"])
+
+    before = auth_revision()
     docker("kill", PREFIX + "e3")
     until(lambda: put("/calico/v1/y", "calico") == "OK\n", 15, "two of three members take a key")
     docker("start", PREFIX + "e3")
     until(lambda: put("/calico/v1/z", "calico", members["e3"]) == "OK\n", 15, "the third member takes a key")
     until(lambda: docker("logs", PREFIX + "e3", check=False).count("in force") == 2, 15, "it has checked again")
-    assert json.loads(execute("e1", "etcdctl", "auth", "status", "-w", "json"))[revision] == before
+    assert auth_revision() == before
     docker("stop", *(PREFIX + name for name in members))
     assert docker("inspect", "-f", "{{.State.ExitCode}}", PREFIX + "e1") == "0\n"
 
@@ -266,7 +279,12 @@ def test_vpn_two_ends(tmp_path: Path, image: Callable[[str], str]) -> None:
     assert "too long" in ping(1393)
 
     (state,) = json.loads(execute("one", "vpn", "status"))
-    assert state["peer"] == "two" and state["applied"] is True and state["handshake_age_s"] < 30 and state["rx_bytes"] > 2800
+    assert (
+        state["peer"] == "two"
+        and state["applied"] is True
+        and state["handshake_age_s"] < 30
+        and state["rx_bytes"] > 2800
+    )
     route = execute("one", "ip", "route", "show", "dev", "wg-two")
     assert "172.29.102.0/24" in route and "src 172.29.101.10" in route
 
@@ -276,7 +294,11 @@ def test_vpn_two_ends(tmp_path: Path, image: Callable[[str], str]) -> None:
     stranger = _wg(image("vpn"), "pubkey", stdin=_wg(image("vpn"), "genkey"))
 
     def third(routes: str) -> str:
-        return peer_file("one", routes).replace(public["two"], stranger).replace("ListenPort = 51820", "ListenPort = 51833")
+        return (
+            peer_file("one", routes)
+            .replace(public["two"], stranger)
+            .replace("ListenPort = 51820", "ListenPort = 51833")
+        )
 
     write("one", "three", third("172.29.103.0/24"))
     execute("one", "vpn", "sync")
@@ -361,7 +383,9 @@ class TestMachine:
         # A container in the machine, with limits, its network's MTU, and a port.
         saved = subprocess.run(["docker", "save", image("base")], capture_output=True, check=True).stdout
         self.ssh(tmp_path, "docker load --quiet", stdin=saved)
-        inside = self.ssh(tmp_path, f"docker run --rm --memory 64m -p 8080:80 {image('base')} cat /sys/class/net/eth0/mtu")
+        inside = self.ssh(
+            tmp_path, f"docker run --rm --memory 64m -p 8080:80 {image('base')} cat /sys/class/net/eth0/mtu"
+        )
         assert inside == "1380\n"
 
         # Routes: one at once, one when its interface has come.
@@ -371,7 +395,10 @@ class TestMachine:
         until(lambda: "via 172.29.5.1" in self.ssh(tmp_path, "ip route show 172.29.105.0/24"), 10, "the second route")
 
         # Files and containers outlive a stop, a crash, and a new container for the same machine.
-        self.ssh(tmp_path, f"echo secret > /etc/aerie/file; docker run -d --restart unless-stopped --name keep {image('base')} sleep 1d")
+        self.ssh(
+            tmp_path,
+            f"echo secret > /etc/aerie/file; docker run -d --restart unless-stopped --name keep {image('base')} sleep 1d",
+        )
         running = "docker ps --filter name=keep --format '{{.State}}'"
         for way in ("stop", "kill"):
             docker(way, PREFIX + "m")
@@ -398,7 +425,7 @@ class TestMachine:
         # In place of the driver: the stand-in, taught to take a network.
         self.ssh(
             tmp_path,
-            "sed 's|^my %answers = (|&\\n\"NetworkDriver.CreateNetwork\" => \"{}\",|' /usr/local/sbin/network-plugin-stub > /etc/aerie/driver;"
+            'sed \'s|^my %answers = (|&\\n"NetworkDriver.CreateNetwork" => "{}",|\' /usr/local/sbin/network-plugin-stub > /etc/aerie/driver;'
             "chmod +x /etc/aerie/driver; docker run -d --name driver --restart unless-stopped -v /run/docker/plugins:/run/docker/plugins"
             f" -v /etc/aerie/driver:/driver {image('base')} perl /driver calico",
         )
@@ -409,7 +436,9 @@ class TestMachine:
         seconds = self.ready(tmp_path)
         print(f"machine: ready {seconds:.1f} s after kill, with two networks of a driver in a container")
         assert seconds < 10
-        names = self.ssh(tmp_path, "docker network ls --filter driver=calico --format '{{.Name}}'; docker ps --format '{{.Names}}'")
+        names = self.ssh(
+            tmp_path, "docker network ls --filter driver=calico --format '{{.Name}}'; docker ps --format '{{.Names}}'"
+        )
         assert sorted(names.split()) == ["c1", "c2", "driver"]
 
 
@@ -440,14 +469,16 @@ def test_registry_two_modes(image: Callable[[str], str]) -> None:
         docker("push", "--quiet", there)
     finally:
         docker("rmi", "--no-prune", there)
-    tag = reference.rpartition(":")[2]
     assert _status(read, "/v2/aerie/registry/tags/list") == 200
     pulled = docker("pull", "--quiet", f"{read}/{reference}")
+    digest = docker("image", "inspect", "-f", "{{index .RepoDigests 0}}", pulled.strip()).strip().rpartition("@")[2]
     docker("rmi", "--no-prune", pulled.strip())
     assert _status(read, "/v2/aerie/registry/blobs/uploads/", "POST") == 405
-    assert _status(read, "/v2/aerie/registry/manifests/{tag}", "DELETE") == 405
+    assert _status(read, f"/v2/aerie/registry/manifests/{digest}", "DELETE") == 405
     # Without authentication, pushes are taken on a loopback address only.
-    refused = docker("run", "--rm", "--network", "none", "-e", "MODE=rw", "-e", "LISTEN=0.0.0.0:5000", image("registry"), check=False)
+    refused = docker(
+        "run", "--rm", "--network", "none", "-e", "MODE=rw", "-e", "LISTEN=0.0.0.0:5000", image("registry"), check=False
+    )
     assert "loopback" in refused
 
 
@@ -461,11 +492,26 @@ def test_login_forwards(image: Callable[[str], str]) -> None:
         'while (my $c = $l->accept) { next if fork; $c->autoflush(1); print $c "hello\\n"; print $c $_ while <$c>; exit }'
     )
 
-    def talk(seconds: float = 20) -> str:
-        script = 'exec 3<>/dev/tcp/172.29.6.10/2222; echo again >&3; read -r -t %d a <&3; read -r -t 2 b <&3; echo "$a $b"' % seconds
+    def talk() -> str:
+        script = (
+            'exec 3<>/dev/tcp/172.29.6.10/2222; echo again >&3; read -r -t 20 a <&3; read -r -t 2 b <&3; echo "$a $b"'
+        )
         return docker("run", "--rm", "--network", lan, image("base"), "bash", "-c", script, check=False).strip()
 
-    docker("run", "-d", "--name", PREFIX + "node", "--network", lan, "--ip", "172.29.6.11", image("base"), "perl", "-e", server)
+    docker(
+        "run",
+        "-d",
+        "--name",
+        PREFIX + "node",
+        "--network",
+        lan,
+        "--ip",
+        "172.29.6.11",
+        image("base"),
+        "perl",
+        "-e",
+        server,
+    )
     until(lambda: talk() == "hello again", 10, "the forwarder answers")
     # The node moves: away, then back; a session that is tried meanwhile does not have to be tried again.
     docker("rm", "-f", PREFIX + "node")
@@ -473,7 +519,20 @@ def test_login_forwards(image: Callable[[str], str]) -> None:
         ["docker", "run", "--rm", "--network", lan, image("base"), "bash", "-c", "exec 3<>/dev/tcp/172.29.6.10/2222; read -r -t 20 a <&3; echo $a"],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    docker("run", "-d", "--name", PREFIX + "node", "--network", lan, "--ip", "172.29.6.11", image("base"), "perl", "-e", server)
+    docker(
+        "run",
+        "-d",
+        "--name",
+        PREFIX + "node",
+        "--network",
+        lan,
+        "--ip",
+        "172.29.6.11",
+        image("base"),
+        "perl",
+        "-e",
+        server,
+    )
     assert waiting.communicate(timeout=60)[0] == "hello\n"
     began = time.monotonic()
     docker("stop", PREFIX + "fwd")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -14,28 +16,7 @@ from components.identity.resources import SshKey
 from tests.unit.conftest import Checkout
 from tests.unit.mocks import MARK, SIGNATURE, UNKNOWN, Graph, difference, record, texts_in_the_clear
 
-# What the plugin of the substitute toolchain has.
-KNOWN = {
-    "openstack:blockstorage/volume:Volume",
-    "openstack:compute/flavor:Flavor",
-    "openstack:compute/instance:Instance",
-    "openstack:compute/interfaceAttach:InterfaceAttach",
-    "openstack:compute/keypair:Keypair",
-    "openstack:compute/serverGroup:ServerGroup",
-    "openstack:compute/volumeAttach:VolumeAttach",
-    "openstack:images/image:Image",
-    "openstack:networking/floatingIp:FloatingIp",
-    "openstack:networking/floatingIpAssociate:FloatingIpAssociate",
-    "openstack:networking/network:Network",
-    "openstack:networking/port:Port",
-    "openstack:networking/router:Router",
-    "openstack:networking/routerInterface:RouterInterface",
-    "openstack:networking/routerRoute:RouterRoute",
-    "openstack:networking/secGroup:SecGroup",
-    "openstack:networking/secGroupRule:SecGroupRule",
-    "openstack:networking/subnet:Subnet",
-    "openstack:networking/subnetRoute:SubnetRoute",
-}
+PLUGIN = Path(__file__).parents[2] / "tools" / "toolchain" / "bridge" / "pulumi-resource-openstack" / "main.go"
 
 
 def on_openstack(data: Any) -> None:
@@ -110,7 +91,8 @@ def test_preview_and_up_register_the_same(site: Checkout) -> None:
 
 def test_only_what_both_toolchains_have(graph: Graph) -> None:
     types = {r.type for r in graph.resources if r.type.startswith("openstack:")}
-    assert types <= KNOWN
+    known = re.findall(r'resource\("(\w+)", "(\w+)"\)', PLUGIN.read_text())
+    assert types <= {f"openstack:{module}/{name[0].lower()}{name[1:]}:{name}" for module, name in known}
 
 
 def test_all_have_the_component_as_parent(graph: Graph) -> None:

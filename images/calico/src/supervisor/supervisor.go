@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/projectcalico/calico/libcalico-go/lib/clientv3"
+	"github.com/sirupsen/logrus"
 
 	"aerie/calico/driver"
 )
@@ -37,6 +38,7 @@ func Run() error {
 			return err
 		}
 	}
+	logrus.SetLevel(logrus.WarnLevel) // of Calico's library in this process; the daemons have settings of their own
 	// Nothing is contacted by this; it fails only for settings and files that are wrong.
 	c, err := clientv3.NewFromEnv()
 	if err != nil {
