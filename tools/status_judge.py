@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from components.spec.addresses import majority
 
 from .status_facts import App, Facts, Machine, Pool
-from .status_look import STALE, running
+from .status_look import BUSY, STALE, running
 from .status_model import AppLine, PoolLine, Problem, Quorum, Site, SiteSlots, Status, Verdict
 from .status_problems import find, notes
 
@@ -146,6 +146,13 @@ def pools(facts: Facts) -> tuple[PoolLine, ...]:
     return tuple(out)
 
 
+def _busy(facts: Facts, wrong: bool) -> tuple[str, ...]:
+    """A doubt about what is wrong, where machines share this one's cores."""
+    if not wrong or facts.load <= BUSY or not any(m.container for m in facts.wanted.machines):
+        return ()
+    return (f"this machine is busy ({facts.load:.0f} processes wait for each core): what seems down may be late",)
+
+
 def judge(facts: Facts) -> Status:
     """The whole status."""
     want = facts.wanted
@@ -170,7 +177,7 @@ def judge(facts: Facts) -> Status:
         lines,
         pools(facts),
         problems,
-        notes(facts),
+        notes(facts) + _busy(facts, bool(problems)),
         do_next,
         facts.seconds,
     )

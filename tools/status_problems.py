@@ -12,7 +12,7 @@ from components.spec.addresses import majority
 from components.spec.validate import FEDERATION_STACK
 
 from .status_facts import Container, Facts, Machine
-from .status_look import BUSY, SETTLED, STALE, ago, container, listed, logs, on_machine, restarting, running, up
+from .status_look import SETTLED, STALE, ago, container, listed, logs, on_machine, restarting, running, up
 from .status_model import AppLine, Problem, Quorum
 
 
@@ -40,7 +40,7 @@ def _stacks(facts: Facts) -> Iterator[Problem]:
                 f"{site} is not up", f"pulumi up -s {site}" if here else f"write Pulumi.{site}.yaml, then make up"
             )
         elif not want.of_site(site):
-            yield Problem(f"{site}: its pulumi up did not finish", "make up")
+            yield Problem(f"{site}: its pulumi up still runs, or did not finish", "make up")
     mirror = f"{want.federation}-registry-mirror"
     if facts.engine is not None and any(m.container for m in want.machines) and facts.engine.get(mirror) != "running":
         state = facts.engine.get(mirror, "gone")
@@ -347,8 +347,6 @@ def notes(facts: Facts) -> tuple[str, ...]:
         for c in (facts.machines[m.name].containers if m.name in facts.machines else ())
         if c.restarts and c.state == "running" and SETTLED <= c.age < 3600
     ]
-    if facts.load > BUSY and any(m.container for m in want.machines):
-        out.append(f"this machine is busy ({facts.load:.0f} processes wait for each core): what seems down may be late")
     if again:
         out.append(f"restarted, and up since: {listed(again, 2)}")
     return tuple(out)

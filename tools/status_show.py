@@ -112,7 +112,8 @@ def app_table(apps: tuple[AppLine, ...]) -> Table:
 
 def pool_table(pools: tuple[PoolLine, ...]) -> Table:
     """A row a pool: executors, cores claimed and idle by site, jobs."""
-    table = _table("pool", "executors", "slots claimed+idle", "jobs idle", "running", "held", "done")
+    table = _table("pool", "executors", "slots claimed+idle", "jobs idle", "run", "held", "done")
+    table.columns[2].no_wrap = False  # many sites
     for p in pools[:MOST_POOLS]:
         if p.executors is None:
             slots = "[red]unknown[/]"

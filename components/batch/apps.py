@@ -105,6 +105,7 @@ def _app(spec: PoolSpec, role: PoolRole, image: str, secrets: PoolSecrets, param
             {
                 "protocol": "COMMAND",
                 "command": {"value": "aerie-health"},
+                "delaySeconds": 1,
                 "gracePeriodSeconds": 60,
                 "intervalSeconds": 20,
                 "timeoutSeconds": 15,

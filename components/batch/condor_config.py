@@ -160,8 +160,8 @@ def _submit(spec: PoolSpec) -> list[str]:
         f"SCHEDD_INTERVAL = {clock.schedd}",
         "SCHEDD_MIN_INTERVAL = 1",
         f"ALIVE_INTERVAL = {clock.alive}",
-        # A lost executor costs the lease and some 30 s. The shadow's first try to reconnect lasts from the 8th to the 28th
-        # second: with a lease beyond that, a second one of 20 s follows before the job is given up.
+        # A lost executor costs the lease and 30 to 80 s of vain connections, each of 20 s; a shorter lease would save little
+        # of that, and jobs would outlive a shorter absence of the submit node only.
         f"JOB_DEFAULT_LEASE_DURATION = {spec.job_lease}",
         # Given back soon, so that an idle executor can be taken away.
         "CLAIM_WORKLIFE = 600",

@@ -97,7 +97,7 @@ class PoolSpec:
     site_networks: Mapping[str, str] = field(default_factory=dict)
     condor_config: tuple[str, ...] = ()
     accounting: Accounting = Accounting()
-    job_lease: int = 27
+    job_lease: int = 40
 
     @property
     def domain(self) -> str:

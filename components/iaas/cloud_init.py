@@ -67,7 +67,9 @@ class _Dumper(yaml.SafeDumper):
     pass
 
 
-_Dumper.add_representer(_Text, lambda dumper, data: dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style="|"))
+_Dumper.add_representer(
+    _Text, lambda dumper, data: dumper.represent_scalar("tag:yaml.org,2002:str", str(data), style="|")
+)
 
 
 def _file(path: str, text: str, permissions: str = "0644") -> dict[str, Any]:

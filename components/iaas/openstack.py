@@ -113,7 +113,11 @@ class OpenStackMachines(pulumi.ComponentResource):
         )
         for network in self._cloud.operators:
             self._rule(
-                f"{name}-ssh-{network}", self._outside, protocol="tcp", port=addresses.SSH_PORT, remote_ip_prefix=str(network)
+                f"{name}-ssh-{network}",
+                self._outside,
+                protocol="tcp",
+                port=addresses.SSH_PORT,
+                remote_ip_prefix=str(network),
             )
         for peer, there in federation.sites.items():
             if peer != self._args.site:
@@ -151,7 +155,11 @@ class OpenStackMachines(pulumi.ComponentResource):
         federation = self._args.federation
         net = federation.network
         # A machine sends for its containers; a front-end also for all that comes through the VPN.
-        pairs = [net.lans, net.containers, net.fixed] if front_end else [federation.sites[self._args.site].containers, net.fixed]
+        pairs = (
+            [net.lans, net.containers, net.fixed]
+            if front_end
+            else [federation.sites[self._args.site].containers, net.fixed]
+        )
         groups = [self._inside.id, *([self._outside.id] if front_end else [])]
         options = openstack.networking.PortExtraDhcpOptionArgs(
             name="classless-static-route", value=f"0.0.0.0/0,{self._lan.gateway}"
@@ -240,7 +248,9 @@ class OpenStackMachines(pulumi.ComponentResource):
         )
         return secret(
             keys.apply(
-                lambda k: user_data(FirstBoot(name, k[0], k[1], k[2], federation.images.registry, federation.network.mtu))
+                lambda k: user_data(
+                    FirstBoot(name, k[0], k[1], k[2], federation.images.registry, federation.network.mtu)
+                )
             )
         )
 

@@ -85,7 +85,9 @@ def _problem(model: type[BaseModel], error: Any, file: str, place: str) -> Probl
         mend = f"write {near[0]}" if near else f"known here: {', '.join(keys)}"
         return Problem(file, where, f"unknown key {loc[-1]!r}", mend)
     if given is None and not loc:
-        return Problem(file, where, "is empty", f"write {', '.join(n for n, f in model.model_fields.items() if f.is_required())}")
+        return Problem(
+            file, where, "is empty", f"write {', '.join(n for n, f in model.model_fields.items() if f.is_required())}"
+        )
     if kind == "missing":
         return Problem(file, where, "is missing", f"write {loc[-1]}: ...")
     if kind == "value_error":
@@ -121,11 +123,15 @@ def read_yaml(path: Path) -> tuple[Any, list[Problem]]:
     try:
         return yaml.load(path.read_text(), _Loader), []  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
-        return None, [Problem(path.name, "(whole file)", "the file is missing", f"write it beside Pulumi.yaml, in {path.parent}")]
+        return None, [
+            Problem(path.name, "(whole file)", "the file is missing", f"write it beside Pulumi.yaml, in {path.parent}")
+        ]
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else None
-        return None, [Problem(path.name, "(whole file)", f"is no YAML: {getattr(error, 'problem', error)}", "mend the line", line)]
+        return None, [
+            Problem(path.name, "(whole file)", f"is no YAML: {getattr(error, 'problem', error)}", "mend the line", line)
+        ]
 
 
 def read_federation(root: Path) -> tuple[Federation | None, list[Problem]]:

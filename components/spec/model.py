@@ -56,7 +56,9 @@ UserName = Annotated[
         "is no POSIX user name|write a-z, 0-9, '_' and '-', at most 32, with a letter or '_' first",
     ),
 ]
-PUBLIC_KEY = r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/]{40,}={0,2}( .*)?"
+PUBLIC_KEY = (
+    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/]{40,}={0,2}( .*)?"
+)
 PublicKey = Annotated[
     str,
     _matches(

@@ -8,13 +8,13 @@ from typing import Any
 
 from .loader import parse, read_federation, read_sites, read_yaml, stack_values
 from .model import Federation, FederationStack, Pool, PoolStack, SiteStack
+from .pool_rules import pool_problems
 from .problems import ConfigError, Problem, with_lines
 from .rules import (
     HostNetwork,
     federation_problems,
     own_problems,
     placeholder_problems,
-    pool_problems,
     site_problems,
 )
 
@@ -52,7 +52,9 @@ def read_pools(root: Path, federation: Federation, but: str = "") -> dict[str, P
     return pools
 
 
-def plan(root: Path, stack: str, values: dict[str, Any], host: list[HostNetwork] | None = None, home: Path | None = None) -> Plan:
+def plan(
+    root: Path, stack: str, values: dict[str, Any], host: list[HostNetwork] | None = None, home: Path | None = None
+) -> Plan:
     """The stack's plan from the files below `root` and its own `values` (without the project's prefix).
 
     Raises ConfigError with every problem at once.
@@ -88,7 +90,9 @@ def plan(root: Path, stack: str, values: dict[str, Any], host: list[HostNetwork]
     else:
         known = ", ".join([FEDERATION_STACK, *federation.sites])
         found = [
-            Problem(file, "pool", f"is missing, and stack {stack!r} is none of {known}", "write aerie:pool, or name a site")
+            Problem(
+                file, "pool", f"is missing, and stack {stack!r} is none of {known}", "write aerie:pool, or name a site"
+            )
         ]
     problems += found
     if problems:

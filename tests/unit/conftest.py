@@ -11,12 +11,17 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, settings
 
 from components import program
 from components.federation import PASSWORDS
 from components.spec.loader import read_yaml, stack_values
 from components.spec.validate import Plan, plan
 from tests.unit.mocks import MARK, Graph, record
+
+# How long an example takes says more of the machine's other work than of the code.
+settings.register_profile("aerie", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("aerie")
 
 BASE = Path(__file__).parent / "data" / "spec" / "base"
 IMAGES = ("calico", "etcd", "htcondor", "login", "machine", "marathon", "mesos", "registry", "vpn", "zookeeper")

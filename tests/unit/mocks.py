@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
-from google.protobuf import json_format
+from google.protobuf import json_format  # type: ignore[import-untyped]
 from pulumi.runtime import mocks
 from pulumi.runtime.proto import resource_pb2
 
@@ -200,9 +200,9 @@ class Monitor(mocks.MockMonitor):
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn)
         state = {**wire}
-        if not self.preview:
-            kind = request.type.rpartition(":")[2]
-            state |= MADE.get(kind, lambda _: {})(str(plain(wire.get("name", request.name))))
+        made = MADE.get(request.type.rpartition(":")[2])
+        if made and not self.preview:
+            state |= made(str(plain(wire.get("name", request.name))))
         for name in request.additionalSecretOutputs:
             if name in state and not (isinstance(state[name], dict) and SIGNATURE in state[name]):
                 state[name] = {SIGNATURE: SECRET, "value": state[name]}
@@ -214,7 +214,9 @@ class Monitor(mocks.MockMonitor):
         self.graph.references.append(request.name)
         outputs, secret = self.stacks[request.name.rpartition("/")[2]]
         answer = resource_pb2.ReadResourceResponse(urn=self.make_urn(request.parent, request.type, request.name))
-        json_format.ParseDict({"name": request.name, "outputs": outputs, "secretOutputNames": secret}, answer.properties)
+        json_format.ParseDict(
+            {"name": request.name, "outputs": outputs, "secretOutputNames": secret}, answer.properties
+        )
         return answer
 
 
@@ -241,12 +243,11 @@ def record(
     def run() -> Any:
         return asyncio.ensure_future(_outputs(program()))
 
-    @pulumi.runtime.test
     def wrapped() -> Any:
         return pulumi.Output.from_input(run()).apply(lambda found: monitor.graph.outputs.update(found))
 
     try:
-        wrapped()
+        pulumi.runtime.test(wrapped)()  # type: ignore[no-untyped-call]
     finally:
         setattr(pickle._Pickler, "_batch_setitems", UNWRAPPED)  # noqa: B010
     return monitor.graph

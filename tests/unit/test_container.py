@@ -31,7 +31,8 @@ if [ -e "$CALLS/fail-$1" ]; then exit 1; fi
 
 def load(file: Path) -> ContainerSpec:
     raw: dict[str, Any] = yaml.safe_load(file.read_text())
-    return ContainerSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+    return ContainerSpec(**fields)
 
 
 @pytest.mark.parametrize("file", CASES, ids=lambda f: f.stem)

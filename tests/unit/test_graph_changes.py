@@ -40,7 +40,12 @@ def test_one_more_agent(of: Of) -> None:
     found = of("torino", "Pulumi.torino.yaml", lambda d: d["config"].update({"aerie:agents": 3}))
     assert found.changed == {} and found.removed == set()
     assert {n for n in found.added if not n.startswith("torino-agent-3")} == set()
-    assert {"torino-agent-3", "torino-agent-3-ready", "torino-agent-3-calico", "torino-agent-3-mesos-agent"} <= found.added
+    assert {
+        "torino-agent-3",
+        "torino-agent-3-ready",
+        "torino-agent-3-calico",
+        "torino-agent-3-mesos-agent",
+    } <= found.added
 
 
 def test_one_agent_less_takes_the_last(of: Of) -> None:
@@ -141,7 +146,12 @@ def test_a_new_user_leaves_the_central_manager_running(of: Of) -> None:
 
 @pytest.mark.parametrize(
     ("what", "changed"),
-    [("mesos-agent", {"mesos-agent"}), ("ssh-torino", {"ssh-torino"}), ("ca", {"ca"}), ("wireguard-bari", {"wireguard-bari"})],
+    [
+        ("mesos-agent", {"mesos-agent"}),
+        ("ssh-torino", {"ssh-torino"}),
+        ("ca", {"ca"}),
+        ("wireguard-bari", {"wireguard-bari"}),
+    ],
 )
 def test_one_identity_is_rotated(of: Of, what: str, changed: set[str]) -> None:
     found = of("federation", "Pulumi.federation.yaml", lambda d: d["config"].update({"aerie:rotate": {what: 1}}))

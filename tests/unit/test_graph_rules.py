@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import json_format, struct_pb2  # type: ignore[import-untyped]
 
 from tests.unit.conftest import Checkout, Graphs, federation_state
 from tests.unit.mocks import MARK, SIGNATURE, STACK, UNKNOWN, Graph, plain, texts_in_the_clear
@@ -19,7 +19,11 @@ TOP = {
     "bari": "aerie:index:Site",
     "demo": "aerie:index:Pool",
 }
-STACKS = [pytest.param(stack, preview, id=f"{stack}-{'preview' if preview else 'up'}") for stack in TOP for preview in (False, True)]
+STACKS = [
+    pytest.param(stack, preview, id=f"{stack}-{'preview' if preview else 'up'}")
+    for stack in TOP
+    for preview in (False, True)
+]
 
 
 @pytest.mark.parametrize(("stack", "preview"), STACKS)
@@ -119,12 +123,16 @@ def test_federation_gives_what_the_other_stacks_read(graphs: Graphs) -> None:
 
 def test_sites_give_what_pools_read(graphs: Graphs) -> None:
     keys = graphs("torino").outputs["host_keys"][0]
-    assert keys == {m: f"ssh-ed25519 AAAA {m}-host-key" for m in ("torino-front-end", "torino-agent-1", "torino-agent-2")}
+    assert keys == {
+        m: f"ssh-ed25519 AAAA {m}-host-key" for m in ("torino-front-end", "torino-agent-1", "torino-agent-2")
+    }
 
 
 def test_the_scan_finds_secrets() -> None:
     struct = struct_pb2.Struct()
-    json_format.ParseDict({"a": [{"b": f"x {MARK}"}], "c": {SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "value": MARK}}, struct)
+    json_format.ParseDict(
+        {"a": [{"b": f"x {MARK}"}], "c": {SIGNATURE: "1b47061264138c4ac30d75fd1eb44270", "value": MARK}}, struct
+    )
     wire = json_format.MessageToDict(struct)
     assert [t for t in texts_in_the_clear(wire) if MARK in t] == [f"x {MARK}"]
     assert plain(wire)["c"] == MARK

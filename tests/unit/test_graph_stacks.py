@@ -137,9 +137,11 @@ def test_files_of_services(graphs: Graphs) -> None:
         "ca.crt", "server.crt", "server.key", "peer.crt", "peer.key", "root.crt", "root.key",
     }  # fmt: skip
     zookeeper = files(graph["torino-front-end-zookeeper"])
-    assert {"server.1=172.31.1.10:2888:3888", "server.2=172.31.2.10:2888:3888", "server.3=172.31.3.10:2888:3888"} <= set(
-        zookeeper["zoo.cfg"].split()
-    )
+    assert {
+        "server.1=172.31.1.10:2888:3888",
+        "server.2=172.31.2.10:2888:3888",
+        "server.3=172.31.3.10:2888:3888",
+    } <= set(zookeeper["zoo.cfg"].split())
     assert zookeeper["myid"] == "1\n"
     calico = files(graph["torino-agent-1-calico"])
     kinds = [(o["kind"], o["metadata"]["name"]) for o in yaml.safe_load_all(calico["objects.yaml"])]
@@ -189,7 +191,11 @@ def test_pool(graphs: Graphs) -> None:
         assert "env" not in inputs["app"]
         assert inputs["urls"] == [f"https://172.31.{n}.10:8443" for n in (1, 2, 3)]
     roles = {n: a["env"]["AERIE_ROLE"] for n, a in apps.items()}
-    assert roles == {"demo-central-manager": "central-manager", "demo-submit-node": "submit", "demo-executors": "executor"}
+    assert roles == {
+        "demo-central-manager": "central-manager",
+        "demo-submit-node": "submit",
+        "demo-executors": "executor",
+    }
     users = json.loads(base64.b64decode(apps["demo-submit-node"]["env"]["AERIE_USERS"]))
     assert [(u["name"], u["uid"], u["ssh_keys"][0].split()[2]) for u in users] == [("demo", 2001, "demo")]
     login = graph["demo-login"].inputs
@@ -207,5 +213,7 @@ def test_the_pools_apps_wait_for_the_central_manager(graphs: Graphs) -> None:
 
 def test_what_to_do_when_the_federations_stack_is_behind(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.unit.conftest.federation_state", lambda sites: federation_state(["cnaf", "bari"]))
-    with pytest.raises(ValueError, match=r"the federation's stack has no .* for torino yet: run pulumi up -s federation first"):
+    with pytest.raises(
+        ValueError, match=r"the federation's stack has no .* for torino yet: run pulumi up -s federation first"
+    ):
         checkout.graph("torino")

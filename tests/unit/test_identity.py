@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from components.identity import keys
 from components.identity.resources import _Identity
-from components.spec.rules import is_public_key
+from components.spec.pool_rules import is_public_key
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 needs_ssh_keygen = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="ssh-keygen is not installed")
@@ -44,8 +44,12 @@ def test_chain(tmp_path: Path, ca: dict[str, str], server: dict[str, str], purpo
     (tmp_path / "server").write_text(server["certificate"])
     (tmp_path / "other").write_text(keys.certificate_authority("aerie CA")["certificate"])
     verify = ["verify", "-x509_strict", "-purpose", purpose, "-CAfile"]
-    assert openssl(*verify, str(tmp_path / "ca"), "-verify_ip", "172.31.1.10", str(tmp_path / "server")).endswith(": OK\n")
-    assert "IP address mismatch" in openssl(*verify, str(tmp_path / "ca"), "-verify_ip", "172.31.1.11", str(tmp_path / "server"))
+    assert openssl(*verify, str(tmp_path / "ca"), "-verify_ip", "172.31.1.10", str(tmp_path / "server")).endswith(
+        ": OK\n"
+    )
+    assert "IP address mismatch" in openssl(
+        *verify, str(tmp_path / "ca"), "-verify_ip", "172.31.1.11", str(tmp_path / "server")
+    )
     assert "OK" not in openssl(*verify, str(tmp_path / "other"), str(tmp_path / "server"))
 
 
@@ -54,7 +58,9 @@ def test_a_certificate_cannot_sign_others(tmp_path: Path, ca: dict[str, str], se
     false = keys.certificate(server["certificate"], server["private_key"], "x", [])
     for name, text in (("ca", ca["certificate"]), ("server", server["certificate"]), ("false", false["certificate"])):
         (tmp_path / name).write_text(text)
-    said = openssl("verify", "-CAfile", str(tmp_path / "ca"), "-untrusted", str(tmp_path / "server"), str(tmp_path / "false"))
+    said = openssl(
+        "verify", "-CAfile", str(tmp_path / "ca"), "-untrusted", str(tmp_path / "server"), str(tmp_path / "false")
+    )
     assert "OK" not in said
 
 
@@ -75,7 +81,9 @@ def test_certificate(ca: dict[str, str], server: dict[str, str]) -> None:
 
 
 def test_a_client_has_no_addresses(ca: dict[str, str]) -> None:
-    made = x509.load_pem_x509_certificate(keys.certificate(ca["certificate"], ca["private_key"], "calico", [])["certificate"].encode())
+    made = x509.load_pem_x509_certificate(
+        keys.certificate(ca["certificate"], ca["private_key"], "calico", [])["certificate"].encode()
+    )
     with pytest.raises(x509.ExtensionNotFound):
         made.extensions.get_extension_for_class(x509.SubjectAlternativeName)
 
@@ -148,7 +156,12 @@ def test_an_identity_stays_until_its_inputs_change(kind: str, inputs: dict[str, 
 def test_a_new_ca_makes_new_certificates(ca: dict[str, str]) -> None:
     names = ["ca_certificate", "ca_private_key", "common_name", "addresses"]
     provider = _Identity("certificate", names)
-    inputs = {"ca_certificate": ca["certificate"], "ca_private_key": ca["private_key"], "common_name": "x", "addresses": ["10.0.0.1"]}
+    inputs = {
+        "ca_certificate": ca["certificate"],
+        "ca_private_key": ca["private_key"],
+        "common_name": "x",
+        "addresses": ["10.0.0.1"],
+    }
     made = provider.create({**inputs, "generation": 0})
     assert made.outs is not None and made.outs["certificate"].startswith("-----BEGIN CERTIFICATE-----")
     new = keys.certificate_authority("aerie CA")

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from components.batch import marathon_client
 from components.batch.marathon_app import _Provider, changes, projected
 from components.batch.marathon_client import Marathon, MarathonError, gone, settled
 from components.identity import keys
@@ -41,7 +40,7 @@ def test_projected(wanted: Any, live: Any, seen: Any) -> None:
 
 
 def test_changes() -> None:
-    old = {"app": {"id": "/a", "instances": 1, "labels": {"x": "y"}}, "env": {"A": "1"}}
+    old: dict[str, Any] = {"app": {"id": "/a", "instances": 1, "labels": {"x": "y"}}, "env": {"A": "1"}}
     assert changes(old, old) == []
     assert changes(old, {**old, "app": {**old["app"], "instances": 2}}) == ["instances"]
     assert changes(old, {**old, "app": {"id": "/a", "instances": 1}}) == ["labels"]
@@ -110,7 +109,9 @@ class Handler(BaseHTTPRequestHandler):
         app_id = path.removeprefix("/v2/apps")
         if self.command == "PUT":
             if fake.refuse:
-                return self.answer(422, {"message": "Object is not valid", "details": [{"path": "/cpus", "errors": ["too many"]}]})
+                return self.answer(
+                    422, {"message": "Object is not valid", "details": [{"path": "/cpus", "errors": ["too many"]}]}
+                )
             app = json.loads(body)
             fake.bodies.append(app)
             fake.apps[app_id] = {**app, "tasksRunning": 0, "deployments": [{"id": "d"}], "version": "v", "ports": [1]}
@@ -139,7 +140,7 @@ def fake() -> Iterator[Fake]:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(marathon_client.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
 
 
 def properties(*servers: Fake, instances: int = 2, seconds: int = 10) -> dict[str, Any]:
@@ -217,7 +218,9 @@ def test_an_instance_without_leader_is_passed_over(fake: Fake) -> None:
 def test_no_instance_answers(fake: Fake) -> None:
     fake.broken = True
     marathon = Marathon([fake.url, "http://127.0.0.1:1"], "admin", PASSWORD, "")
-    with pytest.raises(MarathonError, match=r"no Marathon instance answers: .*503 .*no leader.*127\.0\.0\.1:1: ConnectionError"):
+    with pytest.raises(
+        MarathonError, match=r"no Marathon instance answers: .*503 .*no leader.*127\.0\.0\.1:1: ConnectionError"
+    ):
         marathon.retry("GET", "/v2/apps/x", seconds=0)
 
 

@@ -58,7 +58,12 @@ def test_scripts_are_shell() -> None:
 
 def run_wait(folder: Path, ready: bool) -> subprocess.CompletedProcess[str]:
     """Runs WAIT with stubs for the machine's programs."""
-    for name, body in (("cloud-init", "echo \"$@\""), ("docker", "echo 26.1.5"), ("hostname", "echo vm"), ("tail", "echo E: no network")):
+    for name, body in (
+        ("cloud-init", 'echo "$@"'),
+        ("docker", "echo 26.1.5"),
+        ("hostname", "echo vm"),
+        ("tail", "echo E: no network"),
+    ):
         (folder / name).write_text(f"#!/bin/sh\n{body}\n")
         (folder / name).chmod(0o755)
     if ready:

@@ -51,7 +51,9 @@ class Machines:
                 {m: k.public_key for m, k in keys.items()},
                 {m: k.private_key for m, k in keys.items()},
             )
-            self.machines = OpenStackMachines("torino", OpenStackMachinesArgs(plan.federation, "torino", site, login)).machines
+            self.machines = OpenStackMachines(
+                "torino", OpenStackMachinesArgs(plan.federation, "torino", site, login)
+            ).machines
             return {m.name: m.connection.host_key for m in self.machines}
 
         self.graph = record(program, "torino", preview)
@@ -213,7 +215,12 @@ def test_one_more_agent_changes_no_other(site: Checkout) -> None:
 
 def test_a_new_site_is_one_more_rule(site: Checkout) -> None:
     def add(data: Any) -> None:
-        pisa = {"as_number": 64516, "lan": "172.31.4.0/24", "containers": "10.65.192.0/18", "vpn_endpoint": "172.30.0.14:51820"}
+        pisa = {
+            "as_number": 64516,
+            "lan": "172.31.4.0/24",
+            "containers": "10.65.192.0/18",
+            "vpn_endpoint": "172.30.0.14:51820",
+        }
         data["sites"]["pisa"] = pisa
 
     before = Machines(site).graph

@@ -56,7 +56,9 @@ def test_no_two_machines_share_an_address(federation: Federation, agents: int) -
         assert len(set(machines)) == agents + 2
         assert not seen & set(machines)
         assert all(m in lan.network and m != lan.network.broadcast_address for m in machines)
-        assert not any(m in block for m in machines for block in (federation.network.containers, federation.network.fixed))
+        assert not any(
+            m in block for m in machines for block in (federation.network.containers, federation.network.fixed)
+        )
         seen |= set(machines)
 
 
@@ -93,12 +95,18 @@ def test_the_example(checkout: Checkout) -> None:
     assert [str(a) for a in (lan.gateway, lan.front_end, lan.agent(1), lan.agent(2))] == [
         "172.31.2.1", "172.31.2.10", "172.31.2.11", "172.31.2.12",
     ]  # fmt: skip
-    assert addresses.etcd_endpoints(federation) == "https://172.31.1.10:2379,https://172.31.2.10:2379,https://172.31.3.10:2379"
+    assert (
+        addresses.etcd_endpoints(federation)
+        == "https://172.31.1.10:2379,https://172.31.2.10:2379,https://172.31.3.10:2379"
+    )
     assert addresses.zookeeper_hosts(federation) == "172.31.1.10:2181,172.31.2.10:2181,172.31.3.10:2181"
     assert addresses.marathon_urls(federation) == [f"https://172.31.{n}.10:8443" for n in (1, 2, 3)]
     assert addresses.vpn_port(federation, "torino", "cnaf") == 51822
     one = pool(1, "torino")
-    assert (addresses.central_manager(federation, one), addresses.submit_node(federation, one)) == ("10.66.0.10", "10.66.0.11")
+    assert (addresses.central_manager(federation, one), addresses.submit_node(federation, one)) == (
+        "10.66.0.10",
+        "10.66.0.11",
+    )
 
 
 def test_agents_are_counted_from_one(checkout: Checkout) -> None:

@@ -46,7 +46,10 @@ def lay_out(text: str, root: Path, home: Path) -> Case:
         if name.startswith("stack "):
             stack = name.removeprefix("stack ")
         elif name == "host":
-            host = [HostNetwork(IPv4Network(n), owner) for n, _, owner in (line.partition(" ") for line in body.splitlines())]
+            host = [
+                HostNetwork(IPv4Network(n), owner)
+                for n, _, owner in (line.partition(" ") for line in body.splitlines())
+            ]
         elif name.endswith(" missing"):
             (root / name.removesuffix(" missing")).unlink()
         elif name.startswith("home/"):

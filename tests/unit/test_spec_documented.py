@@ -14,7 +14,10 @@ from components.spec.loader import _block_of
 from components.spec.model import Federation, FederationStack, PoolStack, SiteStack
 
 TEXT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
-ROWS = {cells[1].strip(" `"): cells[3].strip() for cells in (re.split(r"(?<!\\)\|", r) for r in TEXT.splitlines() if r.startswith("| `"))}
+ROWS = {
+    cells[1].strip(" `"): cells[3].strip()
+    for cells in (re.split(r"(?<!\\)\|", r) for r in TEXT.splitlines() if r.startswith("| `"))
+}
 STEP = {"sites": ".<site>", "users": ".N"}
 
 

@@ -11,8 +11,9 @@ import pytest
 from components import federation as federation_stack
 from components.host import networks_of
 from components.spec.loader import read_yaml, stack_values
+from components.spec.pool_rules import is_public_key
 from components.spec.problems import ConfigError, Problem, line_of
-from components.spec.rules import HostNetwork, identities, is_public_key
+from components.spec.rules import HostNetwork, identities
 from components.spec.validate import plan, pool_files
 from tests.unit.conftest import KEY, Checkout, Graphs
 
@@ -66,8 +67,12 @@ def test_pools_are_told_from_sites_by_their_name(checkout: Checkout) -> None:
 
 
 def test_host_networks_less_ones_own() -> None:
-    docker = [
-        {"Name": "aerie-torino", "Labels": {"aerie.federation": "aerie"}, "IPAM": {"Config": [{"Subnet": "172.31.1.0/24"}]}},
+    docker: list[dict[str, Any]] = [
+        {
+            "Name": "aerie-torino",
+            "Labels": {"aerie.federation": "aerie"},
+            "IPAM": {"Config": [{"Subnet": "172.31.1.0/24"}]},
+        },
         {"Name": "bridge", "Labels": {}, "IPAM": {"Config": [{"Subnet": "172.17.0.0/16"}]}},
         {"Name": "host", "Labels": None, "IPAM": {"Config": None}},
         {"Name": "six", "Labels": {}, "IPAM": {"Config": [{"Subnet": "fd00::/64"}]}},

@@ -208,6 +208,12 @@ def test_held_jobs_and_other_numbers_of_agents_are_notes() -> None:
     assert [n.split(":")[0] for n in status.notes] == ["Pulumi.torino.yaml asks for 3 agents, 2 are up", "demo"]
 
 
+def test_a_busy_machine_is_a_doubt_only_where_something_is_wrong() -> None:
+    well, down = facts("healthy"), facts("site-down")
+    assert judge(dataclasses.replace(well, load=9)).notes == ()
+    assert "busy" in judge(dataclasses.replace(down, load=9)).notes[-1]
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_commands_are_never_broken(width: int) -> None:
     status = judge(facts("site-down"))

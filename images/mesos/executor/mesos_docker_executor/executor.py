@@ -200,7 +200,7 @@ class Executor:
             if verdict.kill:
                 self._unhealthy = True
                 return self.kill(self.grace())
-            pause = check.get("interval_seconds", 10)
+            pause = tracker.pause(check.get("interval_seconds", 10))
 
     # ---- events
 

@@ -10,6 +10,9 @@ Json = dict[str, Any]
 Exec = Callable[[list[str], float | None], int]  # argv, timeout in seconds -> exit status
 
 
+FIRST_CHECKS = 2.0  # seconds between checks until the first success
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What to do after a check: report a health, kill the task."""
@@ -39,6 +42,11 @@ class Tracker:
         news = healthy != self.last or not healthy
         self.last = healthy
         return Verdict(healthy if news else None, 0 < self.tolerated <= self.failures)
+
+
+    def pause(self, interval: float) -> float:
+        """Seconds until the next check: soon until the first success, so that a task that starts fast is healthy fast."""
+        return min(interval, FIRST_CHECKS) if self.last is None else interval
 
 
 def command(check: Json) -> list[str]:
