@@ -11,9 +11,7 @@ import pulumi_docker as docker
 from .iaas.docker import LABEL, PUSH_REGISTRY, network_name
 from .identity.resources import Certificate, CertificateAuthority, Password, SshKey, WireGuardKey
 from .spec.model import Federation as FederationSpec
-
-# Every password of the federation, by what it opens.
-PASSWORDS = ("mesos-agent", "mesos-operator", "mesos-marathon", "zookeeper-mesos", "zookeeper-marathon", "marathon-admin")
+from .spec.rules import PASSWORDS
 
 
 @dataclass
@@ -53,13 +51,17 @@ class Federation(pulumi.ComponentResource):
             "wan",
             name=network_name(spec, "wan"),
             ipam_configs=[
-                docker.NetworkIpamConfigArgs(subnet=str(spec.embedded.wan), gateway=str(spec.embedded.wan.network_address + 1))
+                docker.NetworkIpamConfigArgs(
+                    subnet=str(spec.embedded.wan), gateway=str(spec.embedded.wan.network_address + 1)
+                )
             ],
             options={"com.docker.network.bridge.enable_ip_masquerade": "false"},
             labels=[docker.NetworkLabelArgs(label=LABEL, value=spec.name)],
             opts=child,
         )
-        image = docker.RemoteImage("registry-image", name=f"{PUSH_REGISTRY}/aerie/registry:{registry_image}", keep_locally=True, opts=child)
+        image = docker.RemoteImage(
+            "registry-image", name=f"{PUSH_REGISTRY}/aerie/registry:{registry_image}", keep_locally=True, opts=child
+        )
         docker.Container(
             "registry",
             name=f"{spec.name}-registry-mirror",
@@ -84,6 +86,8 @@ class Federation(pulumi.ComponentResource):
             "passwords": secret(pulumi.Output.all(**{k: p.value for k, p in self.passwords.items()})),
             "ssh_private_keys": secret(pulumi.Output.all(**{s: k.private_key for s, k in self.ssh.items()})),
             "ssh_public_keys": pulumi.Output.all(**{s: k.public_key for s, k in self.ssh.items()}),
-            "wireguard_private_keys": secret(pulumi.Output.all(**{s: k.private_key for s, k in self.wireguard.items()})),
+            "wireguard_private_keys": secret(
+                pulumi.Output.all(**{s: k.private_key for s, k in self.wireguard.items()})
+            ),
             "wireguard_public_keys": pulumi.Output.all(**{s: k.public_key for s, k in self.wireguard.items()}),
         }

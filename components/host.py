@@ -12,7 +12,9 @@ from .iaas.docker import LABEL
 from .spec.rules import HostNetwork
 
 
-def networks_of(federation: str, routes: Iterable[dict[str, Any]], docker: Iterable[dict[str, Any]]) -> list[HostNetwork]:
+def networks_of(
+    federation: str, routes: Iterable[dict[str, Any]], docker: Iterable[dict[str, Any]]
+) -> list[HostNetwork]:
     """The networks of `ip -j route` and of `docker network inspect` that are not the federation's own."""
     out: list[HostNetwork] = []
     own: set[IPv4Network] = set()
@@ -43,7 +45,9 @@ def _json(*command: str) -> list[dict[str, Any]]:
 def host_networks(federation: str) -> list[HostNetwork]:
     """The networks of this machine, less the federation's own. Without `ip` or Docker there are none to tell."""
     try:
-        ids = subprocess.run(["docker", "network", "ls", "-q"], capture_output=True, text=True, timeout=15).stdout.split()
+        ids = subprocess.run(
+            ["docker", "network", "ls", "-q"], capture_output=True, text=True, timeout=15
+        ).stdout.split()
         docker = _json("docker", "network", "inspect", *ids) if ids else []
     except (OSError, subprocess.TimeoutExpired):
         docker = []

@@ -53,11 +53,12 @@ class Pool(pulumi.ComponentResource):
         keys: pulumi.Output[list[str]] = pulumi.Output.all(
             pool_key.value, submit_key.value, self.host_key.private_key, pool_key.made
         )
-        secrets = secret(
-            keys.apply(lambda k: pool_secrets(self.spec, _bytes(k[0]), _bytes(k[1]), k[2], iat=int(k[3])))
-        )
+        secrets = secret(keys.apply(lambda k: pool_secrets(self.spec, _bytes(k[0]), _bytes(k[1]), k[2], iat=int(k[3]))))
         marathon = MarathonLogin(
-            addresses.marathon_urls(args.federation), "admin", args.shared.password("marathon-admin"), args.shared.ca_certificate
+            addresses.marathon_urls(args.federation),
+            "admin",
+            args.shared.password("marathon-admin"),
+            args.shared.ca_certificate,
         )
         # In this order, so that the first daemons find their collector; each is created once the one before is healthy.
         before: list[pulumi.Resource] = []
@@ -81,9 +82,7 @@ class Pool(pulumi.ComponentResource):
         site = args.pool.submit_node.site
         front_end, address = front_end_name(site), addresses.front_end(args.federation, site)
         host_key = of_site(args.site_host_keys, front_end, "host key")
-        ssh = SshLogin(
-            of_site(args.shared.ssh_private_keys, site, "SSH key"), "", {front_end: host_key}, {}
-        )
+        ssh = SshLogin(of_site(args.shared.ssh_private_keys, site, "SSH key"), "", {front_end: host_key}, {})
         machine = Machine(front_end, site, address, True, connection(ssh, front_end, address), None, host_key, None)
         container = login_container(
             name, args.images["login"], address, args.pool.submit_node.ssh_port, self.spec.submit_node.address

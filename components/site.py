@@ -16,6 +16,7 @@ from .fabric.calico_objects import calico_objects_yaml
 from .fabric.vpn import Vpn, VpnArgs
 from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
 from .iaas.machine import Machine, machine_names
+from .iaas.openstack import OpenStackMachines, OpenStackMachinesArgs
 from .identity.resources import Certificate, Password, SshKey
 from .spec import addresses
 from .spec.model import Federation, SiteStack
@@ -103,6 +104,10 @@ class Site(pulumi.ComponentResource):
             {m: key.public_key for m, key in host_keys.items()},
             {m: key.private_key for m, key in host_keys.items()},
         )
+        if args.stack.iaas == "openstack":
+            return OpenStackMachines(
+                name, OpenStackMachinesArgs(args.federation, name, args.stack, login), self._child
+            ).machines
         docker_args = DockerMachinesArgs(args.federation, name, args.stack, args.machine_image, login)
         return DockerMachines(name, docker_args, self._child).machines
 

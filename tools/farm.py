@@ -1,8 +1,8 @@
 """Brings a whole federation up, from images to finished jobs, and down again.
 
-    python -m tools.farm up [--jobs N]     what `make up` does after the machine's set-up
-    python -m tools.farm down              removes every stack, container, network and volume of the federation
-    python -m tools.farm check             judges the machine and the configuration, changes nothing
+python -m tools.farm up [--jobs N]     what `make up` does after the machine's set-up
+python -m tools.farm down              removes every stack, container, network and volume of the federation
+python -m tools.farm check             judges the machine and the configuration, changes nothing
 """
 
 from __future__ import annotations
@@ -192,7 +192,9 @@ def summary(console: Console, phases: Phases, federation: Federation, commands: 
             f"  {site}: Mesos https://{address}:{addresses.MESOS_MASTER}, Marathon https://{address}:{addresses.MARATHON}",
             highlight=False,
         )
-    console.print("  (names and passwords: pulumi stack output -s federation passwords --show-secrets)", highlight=False)
+    console.print(
+        "  (names and passwords: pulumi stack output -s federation passwords --show-secrets)", highlight=False
+    )
     console.print(NEXT_AFTER_UP.format(login=commands[0] if commands else "(no pool)"), highlight=False, soft_wrap=True)
 
 
@@ -260,7 +262,9 @@ def remove_labelled(name: str) -> list[str]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line. 0: done; 1: refused or failed, told why; 130: interrupted."""
-    parser = argparse.ArgumentParser(prog="farm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="farm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     verbs = parser.add_subparsers(dest="verb", required=True)
     upping = verbs.add_parser("up", help="bring everything up, ending with finished jobs")
     upping.add_argument("--jobs", type=int, default=24, help="how many jobs to run in each pool (default 24)")

@@ -57,7 +57,12 @@ def history(login: Login, cluster: int) -> list[Ran]:
         return []
     ads = json.loads(done.stdout)
     return [
-        Ran(ad["ProcId"], ad.get("LastRemoteHost", "?").split("@")[-1], ad.get("ExitCode", -1), ad.get("NumJobStarts", 0))
+        Ran(
+            ad["ProcId"],
+            ad.get("LastRemoteHost", "?").split("@")[-1],
+            ad.get("ExitCode", -1),
+            ad.get("NumJobStarts", 0),
+        )
         for ad in ads
         if ad.get("JobStatus") == 4
     ]
@@ -72,7 +77,9 @@ def wait(login: Login, cluster: int, count: int, timeout: float, tell: Callable[
         if len(ran) >= count:
             return sorted(ran, key=lambda r: r.process)
         if time.monotonic() > until:
-            queue = login.run(f"condor_q {cluster} -nobatch; condor_q {cluster} -better-analyze | tail -25; condor_status").stdout
+            queue = login.run(
+                f"condor_q {cluster} -nobatch; condor_q {cluster} -better-analyze | tail -25; condor_status"
+            ).stdout
             raise JobsFailed(f"{len(ran)} of {count} jobs are done after {timeout:.0f} s:\n{queue}")
         time.sleep(1)
 

@@ -68,7 +68,9 @@ def pool_login(federation: Federation, name: str, pool: Pool, host_key: str, use
     return Login(user, host, port, home / "ssh" / user, known)
 
 
-def machine_logins(federation: Federation, shared: dict[str, Any], site: str, outputs: dict[str, Any]) -> dict[str, Login]:
+def machine_logins(
+    federation: Federation, shared: dict[str, Any], site: str, outputs: dict[str, Any]
+) -> dict[str, Login]:
     """Into each machine of a site, by its stack's outputs and the federation's (`shared`)."""
     home = aerie_home(federation)
     key = _write(home / "ssh" / f"site-{site}", shared["ssh_private_keys"][site])

@@ -61,7 +61,9 @@ def _running(name: str) -> bool:
 def look(federation: Federation) -> Facts:
     """This machine as it is."""
     try:
-        info = subprocess.run(["docker", "info", "-f", "{{.DockerRootDir}}"], capture_output=True, text=True, timeout=20)
+        info = subprocess.run(
+            ["docker", "info", "-f", "{{.DockerRootDir}}"], capture_output=True, text=True, timeout=20
+        )
         docker, says, disk = info.returncode == 0, info.stderr.strip().splitlines()[-1:] or [""], info.stdout.strip()
     except (OSError, subprocess.TimeoutExpired) as error:
         docker, says, disk = False, [str(error)], ""
@@ -89,5 +91,3 @@ def configuration(root: Path) -> Federation:
     if found:
         raise ConfigError(sorted(found))
     return federation
-
-

@@ -58,7 +58,9 @@ class Progress:
                 self.current.discard(name)
                 self.done += 1
         if event.summary_event:
-            self.changes = {str(k.value if hasattr(k, "value") else k): v for k, v in event.summary_event.resource_changes.items()}
+            self.changes = {
+                str(k.value if hasattr(k, "value") else k): v for k, v in event.summary_event.resource_changes.items()
+            }
 
 
 def _failure(log: Path, error: Exception) -> str:

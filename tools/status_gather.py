@@ -226,6 +226,8 @@ def gather(federation: Federation, root: Path = ROOT) -> Facts:
                 machines[machine.name] = pool.submit(ask_machine, machine, logins[machine.name], here)
         engine_says = engine.result()
         ours = {m.container for m in want.machines} | {f"{federation.name}-registry-mirror"}
+        # Also of stacks that this state does not know: somebody else's, or another AERIE_HOME's.
+        ours |= {f"{federation.name}-{site}-front-end" for site in federation.sites if federation.embedded}
         return Facts(
             want,
             there.result(),

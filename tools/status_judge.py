@@ -153,6 +153,16 @@ def _busy(facts: Facts, wrong: bool) -> tuple[str, ...]:
     return (f"this machine is busy ({facts.load:.0f} processes wait for each core): what seems down may be late",)
 
 
+def _not_up(facts: Facts) -> Problem:
+    name = facts.wanted.federation
+    if any(container.endswith("-front-end") for container in facts.engine or {}):
+        return Problem(
+            f"the state that is looked at does not know the federation {name}, though its machines are on this Docker engine",
+            "set AERIE_HOME as it was when they were made, or: make down",
+        )
+    return Problem(f"the federation {name} is not up", "make up")
+
+
 def judge(facts: Facts) -> Status:
     """The whole status."""
     want = facts.wanted
@@ -162,7 +172,7 @@ def judge(facts: Facts) -> Status:
     problems = find(facts, held, lines)
     verdict: Verdict = "not up" if nothing else "wrong" if problems else "good"
     if nothing and "federation" not in facts.stacks and not want.machines:
-        problems = (Problem(f"the federation {want.federation} is not up", "make up"),)
+        problems = (_not_up(facts),)
     if problems:
         do_next = problems[0].do
     elif want.pools and want.pools[0].login:

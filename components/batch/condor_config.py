@@ -115,8 +115,6 @@ def _container(spec: PoolSpec) -> list[str]:
         "CREATE_CORE_FILES = False",
         "CONDOR_ADMIN =",
         "MAIL =",
-        # Memory and CPU of daemons that nobody asks.
-        "STATISTICS_TO_PUBLISH = NONE",
         "CCB_ADDRESS =",
         f"UPDATE_INTERVAL = {clock.update}",
         f"MASTER_UPDATE_INTERVAL = {clock.update}",

@@ -50,7 +50,9 @@ class Marathon:
             failures.append(f"{url}: {response.status_code} {response.text[:200]}")
         raise MarathonError("no Marathon instance answers: " + "; ".join(failures))
 
-    def retry(self, method: str, path: str, body: Any = None, params: dict[str, str] | None = None, seconds: float = 60) -> requests.Response:
+    def retry(
+        self, method: str, path: str, body: Any = None, params: dict[str, str] | None = None, seconds: float = 60
+    ) -> requests.Response:
         """`call`, again while no instance answers, for at most `seconds`."""
         until = time.monotonic() + seconds
         while True:

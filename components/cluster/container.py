@@ -99,5 +99,6 @@ def file_lines(files: Mapping[str, str], modes: Mapping[str, str] | None = None)
     """The files as lines of MODE NAME BASE64, for the script's standard input."""
     modes = modes or {}
     return "".join(
-        f"{modes.get(name, '0600')} {name} {base64.b64encode(text.encode()).decode()}\n" for name, text in sorted(files.items())
+        f"{modes.get(name, '0600')} {name} {base64.b64encode(text.encode()).decode()}\n"
+        for name, text in sorted(files.items())
     )

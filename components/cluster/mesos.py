@@ -160,7 +160,12 @@ def agent_container(federation: Federation, machine: Machine, size: MachineSize,
             "MESOS_AUTHENTICATE_HTTP_READWRITE": "true",
             **_tls(AGENT_FILES),
         },
-        mounts=(f"{work}:{work}", "/run/mesos:/run/mesos", "/run/docker.sock:/run/docker.sock", "/sys/fs/cgroup:/sys/fs/cgroup"),
+        mounts=(
+            f"{work}:{work}",
+            "/run/mesos:/run/mesos",
+            "/run/docker.sock:/run/docker.sock",
+            "/sys/fs/cgroup:/sys/fs/cgroup",
+        ),
         options=("--pid", "host"),
         memory=384,
     )

@@ -27,7 +27,11 @@ class Service(pulumi.ComponentResource):
     """One container on one machine, driven over SSH: one plugin process for any number of machines."""
 
     def __init__(
-        self, name: str, args: ServiceArgs, opts: pulumi.ResourceOptions | None = None, after: Sequence[pulumi.Resource] = ()
+        self,
+        name: str,
+        args: ServiceArgs,
+        opts: pulumi.ResourceOptions | None = None,
+        after: Sequence[pulumi.Resource] = (),
     ):
         super().__init__("aerie:cluster:Service", name, None, opts)
         spec, modes = args.container, dict(args.modes)
@@ -43,7 +47,10 @@ class Service(pulumi.ComponentResource):
             triggers=[args.machine.identity],
             add_previous_output_in_env=False,
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[*([args.machine.ready] if args.machine.ready else []), *after], deleted_with=args.machine.resource, delete_before_replace=True
+                parent=self,
+                depends_on=[*([args.machine.ready] if args.machine.ready else []), *after],
+                deleted_with=args.machine.resource,
+                delete_before_replace=True,
             ),
         )
         self.register_outputs({})

@@ -97,5 +97,3 @@ class Vpn(pulumi.ComponentResource):
             for peer, key in args.public_keys.items()
         ]
         self.register_outputs({})
-
-

@@ -38,7 +38,9 @@ class SshLogin:
     host_private_keys: Mapping[str, pulumi.Input[str]]
 
 
-def connection(login: SshLogin, machine: str, address: str, proxy: remote.ProxyConnectionArgs | None = None) -> remote.ConnectionArgs:
+def connection(
+    login: SshLogin, machine: str, address: str, proxy: remote.ProxyConnectionArgs | None = None
+) -> remote.ConnectionArgs:
     """The SSH connection to a machine; its host key is pinned."""
     return remote.ConnectionArgs(
         host=address,
@@ -121,7 +123,9 @@ class DockerMachines(pulumi.ComponentResource):
             capabilities=docker.ContainerCapabilitiesArgs(adds=[f"CAP_{c}" for c in CAPABILITIES]),
             security_opts=list(SECURITY),
             cgroupns_mode="private",
-            devices=[docker.ContainerDeviceArgs(host_path="/dev/net/tun", container_path="/dev/net/tun", permissions="rwm")],
+            devices=[
+                docker.ContainerDeviceArgs(host_path="/dev/net/tun", container_path="/dev/net/tun", permissions="rwm")
+            ],
             volumes=volumes,
             networks_advanced=networks,
             envs=machine_environment(federation, args.site, front_end),

@@ -35,7 +35,6 @@ class _Identity(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         changed = [name for name in [*self.inputs, "generation"] if olds.get(name) != news.get(name)]
-        # The old one goes first: it is in no system but the state.
         return DiffResult(changes=bool(changed), replaces=changed, delete_before_replace=False)
 
 
@@ -111,7 +110,9 @@ class Password(Resource, module="identity", name="Password"):
     value: pulumi.Output[str]
 
     def __init__(self, name: str, generation: int = 0, opts: pulumi.ResourceOptions | None = None):
-        super().__init__(_Identity("password", []), name, {"generation": generation, "value": None}, _options(opts, ["value"]))
+        super().__init__(
+            _Identity("password", []), name, {"generation": generation, "value": None}, _options(opts, ["value"])
+        )
 
 
 class SigningKey(Resource, module="identity", name="SigningKey"):

@@ -35,10 +35,18 @@ class Farm:
 
     def run(self, *command: str, timeout: float = 900, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            command, cwd=self.path, env=self.env, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+            command,
+            cwd=self.path,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
         )
         if check and done.returncode:
-            raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+            raise AssertionError(
+                f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+            )
         return done
 
     def shell(self, script: str, timeout: float = 900, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -155,7 +163,11 @@ def left_over() -> list[str]:
 
 def remove_left_over() -> None:
     """What an interrupted run of the tests left; by label, so nobody else's."""
-    for kind, remove in (("container", ["rm", "-f", "-v"]), ("network", ["network", "rm"]), ("volume", ["volume", "rm"])):
+    for kind, remove in (
+        ("container", ["rm", "-f", "-v"]),
+        ("network", ["network", "rm"]),
+        ("volume", ["volume", "rm"]),
+    ):
         for each in left_over():
             if each.startswith(kind):
                 docker(*remove, each.partition(" ")[2])

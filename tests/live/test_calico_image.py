@@ -86,7 +86,10 @@ def until(what: Callable[[], Any], seconds: float, why: str, pause: float = 0.1)
 
 pytestmark = pytest.mark.skipif(
     shutil.which("docker") is None
-    or any(subprocess.run(["docker", "image", "inspect", i], capture_output=True).returncode for i in (CALICO, ETCD, MACHINE)),
+    or any(
+        subprocess.run(["docker", "image", "inspect", i], capture_output=True).returncode
+        for i in (CALICO, ETCD, MACHINE)
+    ),
     reason=f"needs Docker and the images {CALICO}, {ETCD}, {MACHINE}",
 )
 
@@ -157,7 +160,9 @@ class Host:
 
     def run(self, name: str, *options: str, network: str = "calico", check: bool = True) -> str:
         self.d("rm", "-f", name, check=False)
-        return self.d("run", "-d", "--name", name, "--network", network, *options, APP, "sleep", "infinity", check=check)
+        return self.d(
+            "run", "-d", "--name", name, "--network", network, *options, APP, "sleep", "infinity", check=check
+        )
 
     def address_of(self, name: str, network: str = "calico") -> str:
         return self.d("inspect", "-f", f"{{{{.NetworkSettings.Networks.{network}.IPAddress}}}}", name)
@@ -257,7 +262,10 @@ def test_all_pairs(farm: Farm) -> None:
     print(f"\n9 pairs after {time.monotonic() - start:.1f} s")
     assert h.d("exec", "mm", "cat", "/sys/class/net/cali0/mtu") == "1380"
     # From another machine itself, which the profile's CIDR lets in.
-    assert ok("docker", "exec", "mc-h1", "bash", "-c", f"exec 3<>/dev/tcp/{addresses['mc-h3']}/1 2>&1 | grep -q refused") or True
+    assert (
+        ok("docker", "exec", "mc-h1", "bash", "-c", f"exec 3<>/dev/tcp/{addresses['mc-h3']}/1 2>&1 | grep -q refused")
+        or True
+    )
 
 
 def reach(host: Host, address: str, seconds: float = 30) -> float:
@@ -295,31 +303,34 @@ def test_taken_from_a_living_node(farm: Farm) -> None:
     h2.d("rm", "-f", "new")
 
 
-def test_taken_from_a_dead_machine_and_kept_when_it_returns(farm: Farm) -> None:
-    h1, h2, h3 = farm.values()
+@pytest.mark.parametrize(("dead", "heir"), [("mc-h2", "mc-h1"), ("mc-h1", "mc-h2")])  # BGP prefers low addresses
+def test_taken_from_a_dead_machine_and_kept_when_it_returns(farm: Farm, dead: str, heir: str) -> None:
+    h1, h2, h3 = farm[heir], farm[dead], farm["mc-h3"]
     h2.run("old", "--ip", FIXED, "--restart", "always", network="fixed")
     reach(h3, FIXED)
-    sh("docker", "kill", "mc-h2")
+    sh("docker", "kill", dead)
     time.sleep(1.1)
     start = time.monotonic()
     h1.run("new", "--ip", FIXED, network="fixed")
     ran = time.monotonic() - start
     moved = reach(h3, FIXED, 60)
     print(f"\nafter the machine's death: docker run {ran:.1f} s, reached {moved:.1f} s later")
-    assert moved < 20, "within BGP's hold time of 15 s and a little"
-    sh("docker", "start", "mc-h2")
+    for _ in range(20):
+        assert h3.pings("mm", FIXED)
+    assert moved < 2
+    sh("docker", "start", dead)
     h2.docker_up()
     lost = 0
     end = time.monotonic() + 45
     while time.monotonic() < end:
         lost += not h3.pings("mm", FIXED)
         time.sleep(0.2)
-    until(lambda: h2.health().get("bgp", {}).get("established") == 2, 90, "mc-h2 is back in the mesh", 0.3)
+    until(lambda: h2.health().get("bgp", {}).get("established") == 2, 90, f"{dead} is back in the mesh", 0.3)
     print(f"the machine came back: {lost} pings lost; its old container is {h2.state('old')}")
     assert h3.pings("mm", FIXED) and lost <= 2
     assert h2.state("old") != "running"
-    assert "mc-h1" in h1.ctl("ipam", "show", f"--ip={FIXED}")
-    assert not re.search(rf"^{FIXED} dev", sh("docker", "exec", "mc-h2", "ip", "route"), re.M)
+    assert heir in h1.ctl("ipam", "show", f"--ip={FIXED}")
+    assert not re.search(rf"^{FIXED} dev", sh("docker", "exec", dead, "ip", "route"), re.M)
     h2.d("rm", "-f", "old")
     h1.d("rm", "-f", "new")
 
@@ -358,7 +369,9 @@ def test_machine_restarts_with_its_containers(farm: Farm) -> None:
     until(lambda: h1.state("keeper") == "running", 60, "the container is back")
     address = h1.address_of("keeper")
     reach(h3, address)
-    print(f"\nmachine restarted: dockerd after {up:.1f} s, its container reached after {time.monotonic() - start:.1f} s")
+    print(
+        f"\nmachine restarted: dockerd after {up:.1f} s, its container reached after {time.monotonic() - start:.1f} s"
+    )
 
 
 def test_nothing_is_left_of_removed_containers(farm: Farm) -> None:
@@ -366,6 +379,8 @@ def test_nothing_is_left_of_removed_containers(farm: Farm) -> None:
         for name in h.d("ps", "-aq", "--filter", "ancestor=" + APP).split():
             h.d("rm", "-f", name)
     h1 = farm["mc-h1"]
-    until(lambda: not json.loads(h1.ctl("get", "wep", "-n", "libnetwork", "-o", "json"))["items"], 150, "no endpoints", 2)
+    until(
+        lambda: not json.loads(h1.ctl("get", "wep", "-n", "libnetwork", "-o", "json"))["items"], 150, "no endpoints", 2
+    )
     handles = h1.ctl("ipam", "show", "--show-blocks")
     print("\n" + handles)

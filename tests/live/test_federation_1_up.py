@@ -20,7 +20,15 @@ def test_jobs_ran_on_every_site(farm: Farm) -> None:
 
 
 def test_up_says_where_things_are_and_what_to_do_next(farm: Farm) -> None:
-    for word in ("Mesos https://", "Marathon https://", "log in", "submit a job", "make status", "make down", "elapsed"):
+    for word in (
+        "Mesos https://",
+        "Marathon https://",
+        "log in",
+        "submit a job",
+        "make status",
+        "make down",
+        "elapsed",
+    ):
         assert word in farm.up_output
 
 
@@ -100,7 +108,9 @@ def test_an_anonymous_client_gets_nothing(farm: Farm) -> None:
 
 
 def test_the_queue_survives_the_submit_node(farm: Farm) -> None:
-    farm.ssh("mkdir -p kept && cd kept && printf 'executable=/bin/true\\nhold=true\\nlog=l\\nqueue 3\\n' > j && condor_submit j")
+    farm.ssh(
+        "mkdir -p kept && cd kept && printf 'executable=/bin/true\\nhold=true\\nlog=l\\nqueue 3\\n' > j && condor_submit j"
+    )
     container = submit_container(farm)
     farm.on("torino-front-end", "docker", "kill", container)
     wait_for("the submit node is back", lambda: submit_container(farm) not in ("", container), 120)

@@ -27,7 +27,9 @@ def test_one_agent_more_and_one_less(restored: Farm) -> None:
     assert all(AGENT in name for name in steps["create"]), steps
     assert all(name.startswith("Stack") for name in steps.get("update", [])), steps
     before = farm.on("torino-agent-1", "docker", "ps", "-q", "--no-trunc")
-    farm.ssh("mkdir -p long && cd long && printf 'executable=/bin/sleep\\narguments=20\\nlog=l\\nqueue 4\\n' > j && condor_submit j")
+    farm.ssh(
+        "mkdir -p long && cd long && printf 'executable=/bin/sleep\\narguments=20\\nlog=l\\nqueue 4\\n' > j && condor_submit j"
+    )
     farm.up("torino")
     assert farm.preview("torino") == {}
     assert farm.on("torino-agent-1", "docker", "ps", "-q", "--no-trunc") == before
@@ -113,7 +115,11 @@ def test_the_public_client_drives_marathon(farm: Farm) -> None:
         mem=32,
         instances=1,
         container=MarathonContainer(docker=MarathonDockerContainer(image=image)),
-        health_checks=[MarathonHealthCheck(protocol="COMMAND", command={"value": "true"}, interval_seconds=2, grace_period_seconds=5)],
+        health_checks=[
+            MarathonHealthCheck(
+                protocol="COMMAND", command={"value": "true"}, interval_seconds=2, grace_period_seconds=5
+            )
+        ],
     )
     client.create_app("/tests/sleeper", app)
     try:
@@ -135,10 +141,10 @@ def marathon(farm: Farm) -> MarathonClient:
     ca = farm.home / "ca.crt"
     ca.write_text(shared["ca_certificate"])
     urls = [v["marathon_url"] for v in (farm.outputs(s) for s in ("torino", "cnaf", "bari"))]
-    return MarathonClient(urls, username="admin", password=shared["passwords"]["marathon-admin"], verify=str(ca), timeout=20)
+    return MarathonClient(
+        urls, username="admin", password=shared["passwords"]["marathon-admin"], verify=str(ca), timeout=20
+    )
 
 
 def marathon_tasks(farm: Farm) -> list[dict[str, str]]:
     return [{"id": t.id, "host": t.host} for t in marathon(farm).list_tasks() if t.app_id.startswith("/demo/")]
-
-

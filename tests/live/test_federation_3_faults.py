@@ -44,7 +44,13 @@ def test_the_control_plane_moves_on_without_its_leader(farm: Farm) -> None:
 def central_manager_machine(farm: Farm) -> str:
     """Where the central manager runs: the machine whose container has its address."""
     for machine in machines(farm):
-        out = farm.on(machine, "sh", "-c", "docker ps -q | xargs -r docker inspect -f '{{.Config.Hostname}} {{.State.Running}}'", check=False)
+        out = farm.on(
+            machine,
+            "sh",
+            "-c",
+            "docker ps -q | xargs -r docker inspect -f '{{.Config.Hostname}} {{.State.Running}}'",
+            check=False,
+        )
         if "central-manager." in out:
             return machine
     return ""
@@ -103,7 +109,9 @@ def two_front_ends_down_refuse_a_pool(farm: Farm, lost: str) -> None:
 def test_bad_input_is_refused_before_anything_is_created(farm: Farm) -> None:
     file = farm.path / "Pulumi.demo.yaml"
     kept = file.read_text()
-    file.write_text(kept.replace("name: demo", "name: Demo!").replace("uid: 2001", "uid: 1").replace("[torino,", "[turin,"))
+    file.write_text(
+        kept.replace("name: demo", "name: Demo!").replace("uid: 2001", "uid: 1").replace("[torino,", "[turin,")
+    )
     try:
         done = farm.shell("pulumi up -s demo --yes --skip-preview --non-interactive", check=False)
     finally:

@@ -351,12 +351,15 @@ def test_central_manager_restarts_at_its_address(pool: Pool) -> None:
     assert pool.healthy("hc-submit")
     pool.start_central_manager()
 
+    # The new one does not know its executors for a while; they stay healthy all the time.
+    until("collector", lambda: "Total" in pool.inside("hc-cm", "condor_status -total", check=False), 20)
+
     def back() -> bool:
+        assert pool.healthy("hc-exec1")
         return pool.inside("hc-cm", "condor_status -af Name", check=False).count("slot1@") >= 2
 
     took = until("executors back", back, 90)
     print(f"central manager knows its executors again after {took:.1f} s")
-    until("health of an executor", lambda: pool.healthy("hc-exec1"), 30)
     pool.wait("through")
     assert pool.events("through", "001") == 1
     until("health", lambda: pool.healthy("hc-cm"), 30)

@@ -53,7 +53,9 @@ def until(what: Callable[[], Any], seconds: float, why: str) -> Any:
 
 pytestmark = pytest.mark.skipif(
     shutil.which("docker") is None
-    or any(subprocess.run(["docker", "image", "inspect", i], capture_output=True).returncode for i in (MESOS, ZOOKEEPER)),
+    or any(
+        subprocess.run(["docker", "image", "inspect", i], capture_output=True).returncode for i in (MESOS, ZOOKEEPER)
+    ),
     reason=f"needs Docker and the images {MESOS} and {ZOOKEEPER}",
 )
 
@@ -407,8 +409,9 @@ def test_acls(cluster: Cluster, framework: Framework) -> None:
     assert '"agent"' not in json.dumps(cluster.get(f"{MASTER}:5050", "/state", ("agent", "agent-secret"))[1].decode())
     with pytest.raises(AssertionError, match="401"), Framework(cluster, "tester", "wrong"):
         pass
-    with pytest.raises(AssertionError, match=r"403|not authorized|Not authorized"), Framework(
-        cluster, "admin", ADMIN[1]
+    with (
+        pytest.raises(AssertionError, match=r"403|not authorized|Not authorized"),
+        Framework(cluster, "admin", ADMIN[1]),
     ):
         pass
     task = framework.launch("true", user="nobody")

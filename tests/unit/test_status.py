@@ -90,6 +90,11 @@ def test_nothing_up() -> None:
     assert "is not up" in screen(status)
 
 
+def test_machines_of_another_state_are_not_passed_over() -> None:
+    status = judge(dataclasses.replace(facts("nothing-up"), engine={"aerie-torino-front-end": "running"}))
+    assert (status.exit_code, status.next) == (2, "set AERIE_HOME as it was when they were made, or: make down")
+
+
 def test_all_machines_stopped_is_not_up_but_not_gone() -> None:
     found = facts("healthy")
     stopped = {m.container: "exited" for m in found.wanted.machines} | {"aerie-registry-mirror": "running"}

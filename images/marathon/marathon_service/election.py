@@ -57,7 +57,8 @@ class Election:
             except (KazooException, ValueError, KeyError) as e:
                 log.info("cannot see who leads: %r", e)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), 2.0)
+                async with asyncio.timeout(2.0):
+                    await self._changed.wait()
 
     async def _look(self) -> None:
         if not self._client.connected:
@@ -132,7 +133,8 @@ class Election:
         """Wait until this instance's lead is over: its session, or its node, is gone."""
         while not self._lost.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._lost.wait(), 2.0)
+                async with asyncio.timeout(2.0):
+                    await self._lost.wait()
                 return
             if self.node is not None and self._client.connected:
                 with contextlib.suppress(KazooException):

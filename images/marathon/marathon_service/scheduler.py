@@ -187,9 +187,15 @@ class Scheduler:
             await self._sleep(result, now)
 
     async def _sleep(self, result: Plan, now: float) -> None:
-        until = min(x for x in (result.wake_at, self._reconcile_at, now + _LONGEST_SLEEP) if x is not None)
+        times = [now + _LONGEST_SLEEP]
+        if result.wake_at is not None:
+            times.append(result.wake_at)
+        if self.mesos.connected:
+            times.append(self._reconcile_at)
+        until = min(times)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.01, until - time.time()))
+            async with asyncio.timeout(max(0.01, until - time.time())):
+                await self._wake.wait()
 
     def _plan(self, now: float) -> Plan:
         offers, self._offers = list(self._offers.values()), {}

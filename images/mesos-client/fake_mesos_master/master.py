@@ -195,7 +195,8 @@ class FakeMaster:
     async def _allocate(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nudge.wait(), self._allocation)
+                async with asyncio.timeout(self._allocation):
+                    await self._nudge.wait()
             self._nudge.clear()
             if self._stream is None or self.suppressed:
                 continue

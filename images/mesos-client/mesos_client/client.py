@@ -98,7 +98,7 @@ class SchedulerClient:
 
     async def _attempt(self, session: aiohttp.ClientSession, hint: str | None) -> str | None:
         """One subscription, from the search for the master to the end of the stream; the redirect if there was one."""
-        master = hint or await self._detector.leader()
+        redirected, master = hint is not None, hint or await self._detector.leader()
         reason, hint = "the stream ended", None
         try:
             hint = await self._stream(session, master)
@@ -120,9 +120,9 @@ class SchedulerClient:
             self._handler(Disconnected(reason))
         else:
             log.info("no subscription at %s: %s", master, reason)
-        if hint and hint != master:
+        if hint and hint != master and not redirected:
             return hint
-        # Also for a master that redirects to itself, as one does that is about to lead.
+        # Also for a master that redirects to itself, as one does that is about to lead, or for two to each other.
         await asyncio.sleep(self._backoff.next())
         return None
 
@@ -147,7 +147,8 @@ class SchedulerClient:
             content = response.content
             while True:
                 # Heartbeats are the proof of life: a half-open connection gives neither data nor an error.
-                chunk = await asyncio.wait_for(content.readany(), self._heartbeat * self._missed)
+                async with asyncio.timeout(self._heartbeat * self._missed):
+                    chunk = await content.readany()
                 if not chunk:
                     return None
                 for record in decoder.feed(chunk):

@@ -93,7 +93,8 @@ class ZooKeeperDetector:
                 return found
             # The watch wakes us; the time limit is for a watch that was lost with its session.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), 5.0)
+                async with asyncio.timeout(5.0):
+                    await changed.wait()
 
     def _look(self, loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> str | None:
         def fire(_event: object) -> None:

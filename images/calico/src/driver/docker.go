@@ -144,3 +144,29 @@ func (k *docker) stop(ctx context.Context, c container, ip string) {
 		logf("cannot stop container %.12s: %v", c.ID, err)
 	}
 }
+
+// DockerGone tells whether dockerd does not serve its API any more: it is ending, and with it all containers.
+func (d *Driver) DockerGone(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	return d.docker.call(ctx, http.MethodGet, "/version", nil, nil) != nil
+}
+
+// Linger waits until no endpoint is left on this node, `most` at the longest: an ending dockerd takes its
+// containers' endpoints down by this driver, and would wait 15 s for each call that nobody answers.
+func (d *Driver) Linger(ctx context.Context, most time.Duration) {
+	const quiet = time.Second // for the calls that follow the removal of the last link
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	for empty := time.Duration(0); empty < quiet; {
+		const pause = 200 * time.Millisecond
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+		if empty += pause; len(links()) > 0 {
+			empty = 0
+		}
+	}
+}

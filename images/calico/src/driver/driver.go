@@ -35,6 +35,8 @@ type Config struct {
 	Profile   string // Calico profile of networks made without -o profile=
 	MTU       int    // of the containers' interfaces, in bytes
 	Reconcile time.Duration
+	// Publish is told of all fixed addresses of this node, and when (Unix seconds) it got each.
+	Publish func(map[string]int64)
 }
 
 // Driver serves one node.
@@ -44,6 +46,7 @@ type Driver struct {
 	docker   *docker
 	handle   string // of this node's address allocations
 	wake     chan struct{}
+	fixed    fixedAddresses
 	mu       sync.Mutex
 	suspects map[string]time.Time // what has been without a container, since when
 }

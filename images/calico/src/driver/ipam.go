@@ -51,7 +51,7 @@ func (d *Driver) requestAddress(ctx context.Context, r *request) (any, error) {
 		return obj{"Address": ip.String() + "/32"}, nil
 	}
 	args := ipam.AutoAssignArgs{
-		Num4: 1, HandleID: &d.handle, Attrs: attributes(d.Node, time.Now()), Hostname: d.Node,
+		Num4: 1, HandleID: &d.handle, Attrs: attributes(d.Node, typeAny, time.Now()), Hostname: d.Node,
 		IntendedUse: api.IPPoolAllowedUseWorkload,
 	}
 	if r.PoolID != anyPool {
@@ -75,8 +75,10 @@ func (d *Driver) requestAddress(ctx context.Context, r *request) (any, error) {
 // on the address's block in etcd: of several takers one at a time gets on, and the last one keeps it.
 func (d *Driver) take(ctx context.Context, ip cnet.IP) error {
 	for try := 0; try < 5; try++ {
-		err := d.assign(ctx, ip)
+		now := time.Now()
+		err := d.assign(ctx, ip, now)
 		if err == nil {
+			d.fixed.add(ip.String(), now.Unix(), d.Publish)
 			return d.removeEndpointsWith(ctx, ip)
 		}
 		var exists cerrors.ErrorResourceAlreadyExists
@@ -105,9 +107,9 @@ func (d *Driver) take(ctx context.Context, ip cnet.IP) error {
 	return fmt.Errorf("%s is wanted by too many at once", ip)
 }
 
-func (d *Driver) assign(ctx context.Context, ip cnet.IP) error {
+func (d *Driver) assign(ctx context.Context, ip cnet.IP, now time.Time) error {
 	return d.c.IPAM().AssignIP(ctx, ipam.AssignIPArgs{
-		IP: ip, HandleID: &d.handle, Attrs: attributes(d.Node, time.Now()), Hostname: d.Node,
+		IP: ip, HandleID: &d.handle, Attrs: attributes(d.Node, typeFixed, now), Hostname: d.Node,
 	})
 }
 
@@ -172,6 +174,7 @@ func (d *Driver) releaseAddress(ctx context.Context, r *request) (any, error) {
 			}
 		}
 	}
+	d.fixed.remove(ip, d.Publish)
 	_, err := d.c.IPAM().ReleaseIPs(ctx, ipam.ReleaseOptions{Address: ip, Handle: d.handle})
 	var other cerrors.ErrorBadHandle
 	if errors.As(err, &other) {

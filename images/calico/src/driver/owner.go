@@ -11,6 +11,8 @@ import (
 const (
 	attrNode  = "node"
 	attrType  = "type"
+	typeFixed = "docker-fixed" // asked for by its number
+	typeAny   = "docker"
 	attrSince = "since" // Unix seconds: when this node got the address
 )
 
@@ -18,17 +20,18 @@ const (
 type owner struct {
 	node   string
 	handle string
+	fixed  bool
 	since  time.Time // zero if it is not written down
 }
 
 func handleOf(node string) string { return "docker." + strings.ToLower(node) }
 
-func attributes(node string, now time.Time) map[string]string {
-	return map[string]string{attrNode: node, attrType: "docker", attrSince: strconv.FormatInt(now.Unix(), 10)}
+func attributes(node, kind string, now time.Time) map[string]string {
+	return map[string]string{attrNode: node, attrType: kind, attrSince: strconv.FormatInt(now.Unix(), 10)}
 }
 
 func ownerOf(attrs map[string]string, handle *string) owner {
-	o := owner{node: attrs[attrNode]}
+	o := owner{node: attrs[attrNode], fixed: attrs[attrType] == typeFixed}
 	if handle != nil {
 		o.handle = *handle
 	}

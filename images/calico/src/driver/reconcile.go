@@ -81,6 +81,27 @@ func (d *Driver) Cut(ctx context.Context) error {
 	containers, _ := d.docker.containers(short, "")
 	cancel()
 	d.cutLost(ctx, mine, containers)
+	return d.recall(ctx, mine)
+}
+
+// recall reads from etcd which fixed addresses this node has.
+func (d *Driver) recall(ctx context.Context, mine map[string]libapi.WorkloadEndpoint) error {
+	for _, w := range mine {
+		for _, n := range w.Spec.IPNetworks {
+			ip := cnet.ParseIP(strings.Split(n, "/")[0])
+			if ip == nil {
+				continue
+			}
+			o, err := d.ownerOf(ctx, *ip)
+			if err != nil {
+				return err
+			}
+			if o.fixed && !lost(o, d.Node) {
+				d.fixed.add(ip.String(), o.since.Unix(), nil)
+			}
+		}
+	}
+	d.fixed.publish(d.Publish)
 	return nil
 }
 
@@ -128,7 +149,7 @@ func (d *Driver) restore(ctx context.Context, a attachment) {
 	}
 	logf("endpoint %.12s with %s is not in etcd: written again", a.EndpointID, a.IPAddress)
 	if o, err := d.ownerOf(ctx, *ip); err == nil && o.handle == "" {
-		if err := d.assign(ctx, *ip); err != nil {
+		if err := d.assign(ctx, *ip, time.Now()); err != nil {
 			logf("%s: %v", ip, err)
 			return
 		}

@@ -45,8 +45,7 @@ func (d *Driver) handlers() map[string]handler {
 // SocketPath is where Docker finds the driver.
 func SocketPath(dir string) string { return filepath.Join(dir, "calico.sock") }
 
-// Serve listens until the context ends, and then removes the socket: without one, Docker is told at
-// once that there is no such plugin, instead of trying a dead socket again and again.
+// Serve listens until the context ends, and then removes the socket.
 func (d *Driver) Serve(ctx context.Context) error {
 	for _, p := range []string{d.Sockets, d.State} {
 		if err := os.MkdirAll(p, 0o755); err != nil {

@@ -3,7 +3,11 @@ package supervisor
 import (
 	"bufio"
 	"context"
+	"fmt"
+	"maps"
 	"net"
+	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,27 +21,67 @@ type sessions struct {
 
 // birdSessions asks BIRD over its control socket.
 func birdSessions(ctx context.Context) (sessions, error) {
+	text, err := birdCommand(ctx, "show protocols")
+	return parseProtocols(text), err
+}
+
+// birdCommand gives BIRD's answer, line by line.  Its last line has a code and no dash after it.
+func birdCommand(ctx context.Context, command string) ([]string, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", birdControl)
 	if err != nil {
-		return sessions{}, err
+		return nil, err
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(3 * time.Second))
 	lines := bufio.NewScanner(conn)
 	if !lines.Scan() { // the greeting
-		return sessions{}, lines.Err()
+		return nil, fmt.Errorf("BIRD says nothing: %w", lines.Err())
 	}
-	if _, err := conn.Write([]byte("show protocols\n")); err != nil {
-		return sessions{}, err
+	if _, err := conn.Write([]byte(command + "\n")); err != nil {
+		return nil, err
 	}
 	var text []string
 	for lines.Scan() {
-		text = append(text, lines.Text())
-		if strings.HasPrefix(lines.Text(), "0000") {
+		line := lines.Text()
+		text = append(text, line)
+		if len(line) >= 5 && line[4] == ' ' && line[0] != ' ' {
 			break
 		}
 	}
-	return parseProtocols(text), lines.Err()
+	return text, lines.Err()
+}
+
+// fixedFunction is BIRD's function that prefers the newest owner of a fixed address.
+func fixedFunction(since map[string]int64) string {
+	var b strings.Builder
+	b.WriteString("# Written by the Docker driver: this node's fixed addresses, and since when it has them.\nfunction newest_first() {\n")
+	for _, ip := range slices.Sorted(maps.Keys(since)) {
+		fmt.Fprintf(&b, "  if net = %s/32 then bgp_local_pref = %d;\n", ip, uint32(max(since[ip], 101)))
+	}
+	b.WriteString("}\n")
+	return b.String()
+}
+
+// publishFixed writes that function and lets BIRD read it, if it runs.
+func publishFixed(since map[string]int64) {
+	text := fixedFunction(since)
+	if old, err := os.ReadFile(birdFixed); err == nil && string(old) == text {
+		return
+	}
+	if err := os.WriteFile(birdFixed+".new", []byte(text), 0o644); err != nil {
+		say("%v", err)
+		return
+	}
+	if err := os.Rename(birdFixed+".new", birdFixed); err != nil {
+		say("%v", err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	// Without BIRD there is nothing to do: it will read the file when it starts.
+	if text, err := birdCommand(ctx, "configure"); err == nil && len(text) > 0 && strings.HasPrefix(text[len(text)-1], "8") {
+		say("BIRD refuses its configuration: %s", text[len(text)-1])
+	}
 }
 
 // parseProtocols reads BIRD's table: name, type, table, state, since, and for BGP the session's state.

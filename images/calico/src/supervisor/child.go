@@ -16,8 +16,8 @@ import (
 type child struct {
 	name string
 	argv []string
-	// leave is the signal that ends it when the container stops.
-	leave syscall.Signal
+	// leave gives the signal that ends it when the container stops.
+	leave func() syscall.Signal
 }
 
 const (
@@ -55,7 +55,7 @@ func (c child) keep(ctx context.Context, done *sync.WaitGroup) {
 
 func (c child) run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, c.argv[0], c.argv[1:]...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(c.leave) }
+	cmd.Cancel = func() error { return cmd.Process.Signal(c.leave()) }
 	cmd.WaitDelay = goodbye
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	read, write := io.Pipe()

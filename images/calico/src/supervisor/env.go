@@ -17,9 +17,13 @@ import (
 const (
 	confdDir    = "/etc/calico/confd"
 	birdConfig  = "/etc/calico/confd/config/bird.cfg"
+	birdFixed   = "/etc/calico/confd/config/fixed.cfg"
 	birdControl = "/run/calico/bird.ctl"
 	felixPort   = "9099"
 )
+
+// linger is how long the driver goes on for an ending dockerd; Docker kills this container after 10 s.
+const linger = 8 * time.Second
 
 // Settings are read from the environment.
 type Settings struct {

@@ -45,34 +45,50 @@ func Run() error {
 		return err
 	}
 
+	publishFixed(nil)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	ctx, fail := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	serving, stopServing := context.WithCancel(context.Background())
+	defer stopServing()
 	d := driver.New(c, driver.Config{
 		Node: s.Node, Sockets: s.Sockets, State: s.State, Docker: s.Docker, Profile: s.Profile, MTU: mtu,
-		Reconcile: s.Interval,
+		Reconcile: s.Interval, Publish: publishFixed,
 	})
-	var running sync.WaitGroup
-	running.Add(1)
+	served := make(chan error, 1)
 	go func() { // first of all: Docker may be waiting for it
-		defer running.Done()
-		if err := d.Serve(ctx); err != nil {
-			fail(err)
-		}
+		served <- d.Serve(serving)
+		cancel() // nothing works without the driver
 	}()
-	daemons(ctx, c, d, s, networks, &running)
+	farewell := make(chan syscall.Signal, 1)
+	var running sync.WaitGroup
+	daemons(ctx, c, d, s, networks, &running, farewell)
 	<-ctx.Done()
+	end(d, farewell)
 	running.Wait()
-	if err := context.Cause(ctx); err != nil && err != context.Canceled {
-		return err
+	stopServing()
+	return <-served
+}
+
+// end lets BIRD go in the way that fits, and the driver with an ending dockerd.
+func end(d *driver.Driver, farewell chan<- syscall.Signal) {
+	if !d.DockerGone(context.Background()) {
+		// This container is being replaced.  BIRD's sudden end is a graceful restart to its peers: they keep the
+		// routes for a while.
+		farewell <- syscall.SIGKILL
+		say("ending; the data plane stays as it is")
+		return
 	}
-	say("ended; the data plane stays as it is")
-	return nil
+	farewell <- syscall.SIGTERM // its peers shall drop this node's routes now
+	say("dockerd is ending; serving it until its containers are gone")
+	d.Linger(context.Background(), linger)
 }
 
 // daemons starts the rest in its order; it returns when all is started or the context has ended.
 func daemons(
 	ctx context.Context, c clientv3.Interface, d *driver.Driver, s Settings, networks []driver.Network, running *sync.WaitGroup,
+	farewell <-chan syscall.Signal,
 ) {
 	start := time.Now()
 	steps := []struct {
@@ -93,8 +109,8 @@ func daemons(
 	}
 	say("node %s is ready for its daemons after %v", s.Node, time.Since(start).Round(time.Millisecond))
 	children := []child{
-		{"felix", []string{"calico-node", "-felix"}, syscall.SIGTERM},
-		{"confd", []string{"calico-node", "-confd", "-confd-confdir", confdDir}, syscall.SIGTERM},
+		{"felix", []string{"calico-node", "-felix"}, terminate},
+		{"confd", []string{"calico-node", "-confd", "-confd-confdir", confdDir}, terminate},
 	}
 	running.Add(len(children))
 	for _, k := range children {
@@ -105,12 +121,16 @@ func daemons(
 	if until(ctx, "bird", func(context.Context) error { return notEmpty(birdConfig) }) != nil {
 		return
 	}
-	// -R and the sudden end: to its peers this is a graceful restart, so they keep the routes meanwhile.
-	// (At SIGTERM BIRD would say good-bye, and they would drop them.)
-	bird := child{"bird", []string{"bird", "-R", "-f", "-s", birdControl, "-c", birdConfig}, syscall.SIGKILL}
+	// -R: it takes over what the BIRD before it left in the kernel.
+	bird := child{
+		"bird", []string{"bird", "-R", "-f", "-s", birdControl, "-c", birdConfig},
+		func() syscall.Signal { return <-farewell },
+	}
 	running.Add(1)
 	go bird.keep(ctx, running)
 }
+
+func terminate() syscall.Signal { return syscall.SIGTERM }
 
 func notEmpty(path string) error {
 	info, err := os.Stat(path)

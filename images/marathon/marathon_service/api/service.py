@@ -122,7 +122,8 @@ async def events(request: web.Request) -> web.StreamResponse:
         await response.write(b"\r\n")
         while True:
             try:
-                text = await asyncio.wait_for(subscription.queue.get(), 15.0)
+                async with asyncio.timeout(15.0):
+                    text = await subscription.queue.get()
             except TimeoutError:
                 text = b"\r\n"  # keeps proxies and clients content
             if text is None:

@@ -180,7 +180,7 @@ class Executor:
         assert self.task is not None
         check: Json | None = self.task.get("health_check")
         if check is None:
-            return
+            return None
         start, address = time.monotonic(), status.address_of(self.network)
         tracker = health.Tracker(check.get("grace_period_seconds", 10), check.get("consecutive_failures", 3))
 
@@ -194,7 +194,7 @@ class Executor:
         while not self.ended.wait(pause) and not self._killed:
             verdict = tracker.result(health.probe(check, address, execute), time.monotonic() - start)
             if self.ended.is_set() or self._killed:
-                return
+                return None
             if verdict.report is not None:
                 self.update("TASK_RUNNING", healthy=verdict.report, reason="REASON_TASK_HEALTH_CHECK_STATUS_UPDATED")
             if verdict.kill:
