@@ -30,6 +30,7 @@ from components.spec.validate import FEDERATION_STACK, read_pools
 from . import jobs, stacks
 from .login import Login, aerie_home, make_user_key, pool_login
 from .preflight import configuration, look, machine_problems
+from .recovery import recover
 
 ROOT = stacks.ROOT
 NEXT_AFTER_UP = """Next:
@@ -157,6 +158,9 @@ def up(console: Console, count: int, root: Path = ROOT) -> None:
     logs = aerie_home(federation) / "logs"
     with phases.phase("stacks"):
         init_stacks(root, [name for step in steps for name in step])
+        for name in [name for step in steps for name in step]:
+            for did in recover(aerie_home(federation), name, federation.name, root):
+                console.print(f"  {did}", highlight=False)
     with phases.phase("federation"):
         stacks.run("up", steps[0], console, logs, root)
     with phases.phase("sites"):
@@ -204,6 +208,8 @@ def down(console: Console, root: Path = ROOT) -> None:
     steps = stacks.order(root, federation)
     logs = aerie_home(federation) / "logs"
     there = existing_stacks(root)
+    for name in sorted(there):
+        recover(aerie_home(federation), name, federation.name, root)
     trouble = ""
     for step in reversed(steps):
         names = [name for name in step if name in there]

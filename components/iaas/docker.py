@@ -153,7 +153,7 @@ class DockerMachines(pulumi.ComponentResource):
 def machine_environment(federation: Federation, site: str, front_end: bool) -> list[str]:
     """What the machine image is told: its registry, its MTU, and for agents the way to the other sites."""
     lan = addresses.lan(federation, site)
-    env = [f"AERIE_REGISTRY={federation.images.registry}"]
+    env = [f"AERIE_REGISTRY={federation.images.registry}", f"AERIE_MTU={federation.network.mtu}"]
     if not front_end:
         env.append(f"AERIE_ROUTES={federation.network.lans} via {lan.front_end}")
     return sorted(env)

@@ -4,6 +4,7 @@
 Debian's python3-minimal lacks http, ssl and their like, and the package that has them brings 30 MB.
 Run with the whole library installed and the programs' package on PYTHONPATH.
 """
+
 import importlib
 import importlib.machinery
 import shutil

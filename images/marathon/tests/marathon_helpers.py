@@ -142,7 +142,7 @@ class TestService:
             assert status is None or response.status == status, (response.status, text)
             return json.loads(text) if text and response.content_type == "application/json" else text
 
-    async def until(self, what: Callable[[], bool], seconds: float = 5) -> None:
+    async def until(self, what: Callable[[], bool], seconds: float = 20) -> None:
         try:
             async with asyncio.timeout(seconds):
                 while not what():

@@ -114,10 +114,10 @@ def test_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def test(s: TestService, _m: FakeMaster) -> None:
         def drive() -> None:
-            c = marathon.MarathonClient(s.url, timeout=5)
+            c = marathon.MarathonClient(s.url, timeout=20)
 
             def settle() -> None:
-                end = time.monotonic() + 5
+                end = time.monotonic() + 20
                 while c.list_deployments():
                     assert time.monotonic() < end
                     time.sleep(0.01)

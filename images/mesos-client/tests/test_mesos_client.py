@@ -30,7 +30,7 @@ class Framed:
         )
 
     async def until(self, kind: type, count: int = 1) -> Event:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while len(found := [e for e in self.events if isinstance(e, kind)]) < count:
                 await asyncio.sleep(0.005)
         return found[count - 1]

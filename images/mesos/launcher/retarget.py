@@ -5,6 +5,7 @@ ask for Debian's OpenSSL 3 and libcurl 4 instead.
 Every new name is no longer than the old one, so the ELF file is edited in place: the names in .dynstr, and
 the hashes of the renamed versions in .gnu.version_r.
 """
+
 import struct
 import sys
 from pathlib import Path

@@ -1,4 +1,5 @@
 """The agent's v1 executor API, over TLS when the agent's own libprocess speaks TLS."""
+
 import http.client
 import json
 import ssl

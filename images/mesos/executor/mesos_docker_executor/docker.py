@@ -1,5 +1,6 @@
 """The task's container: created by the docker client (which knows every option a task may name), then
 driven through Docker's own API, since an attached client would cost 25 MB for each running task."""
+
 import http.client
 import json
 import os

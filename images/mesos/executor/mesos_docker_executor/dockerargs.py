@@ -1,4 +1,5 @@
 """From a Mesos TaskInfo (its v1 JSON) to the arguments of `docker run`: what the Docker containerizer does."""
+
 import json
 import os.path
 from collections.abc import Iterable

@@ -5,6 +5,7 @@ Single-line values go into an env-file that exists only in memory (memfd).  Dock
 way to write a line break, and reads at most 64 KB a line; such values are set in the docker client's
 own environment and only named by `-e NAME`.
 """
+
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass

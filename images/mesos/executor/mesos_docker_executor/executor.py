@@ -1,4 +1,5 @@
 """The executor's life: subscribe, run one task, report, answer kills, outlive the agent's restarts."""
+
 import base64
 import http.client
 import json

@@ -1,4 +1,5 @@
 """Health checks: what one result means (pure), and how each kind of check is made."""
+
 import http.client
 import socket
 import ssl
@@ -42,7 +43,6 @@ class Tracker:
         news = healthy != self.last or not healthy
         self.last = healthy
         return Verdict(healthy if news else None, 0 < self.tolerated <= self.failures)
-
 
     def pause(self, interval: float) -> float:
         """Seconds until the next check: soon until the first success, so that a task that starts fast is healthy fast."""

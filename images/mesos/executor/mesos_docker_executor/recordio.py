@@ -1,4 +1,5 @@
 """RecordIO, the framing of Mesos' streaming answers: a length in decimal, a line feed, that many bytes."""
+
 import json
 from collections.abc import Iterator
 from typing import Any, Protocol

@@ -1,9 +1,19 @@
 """What the agent tells its executor: command line flags and MESOS_* variables, as one typed value."""
+
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "secs": 1.0, "mins": 60.0, "hrs": 3600.0, "days": 86400.0, "weeks": 604800.0}
+_UNITS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "ms": 1e-3,
+    "secs": 1.0,
+    "mins": 60.0,
+    "hrs": 3600.0,
+    "days": 86400.0,
+    "weeks": 604800.0,
+}
 
 
 def seconds(text: str | None, default: float) -> float:

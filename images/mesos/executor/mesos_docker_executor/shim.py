@@ -4,6 +4,7 @@
 - `docker run -e NAME=VALUE`: the values leave the command line, where all users of the machine can read them;
 - an executor that runs in a container of its own gets what it needs to talk to an agent with TLS.
 """
+
 import json
 import os
 import subprocess
@@ -60,7 +61,9 @@ def executor_options(arguments: Sequence[str], env: Mapping[str, str]) -> list[s
     name = arguments[arguments.index("--name") + 1] if "--name" in arguments[:-1] else ""
     if not (name.startswith("mesos-") and name.endswith(".executor")):
         return []
-    options = [w for n in ("LIBPROCESS_SSL_ENABLED", "LIBPROCESS_SSL_CA_FILE") if n in env for w in ("-e", f"{n}={env[n]}")]
+    options = [
+        w for n in ("LIBPROCESS_SSL_ENABLED", "LIBPROCESS_SSL_CA_FILE") if n in env for w in ("-e", f"{n}={env[n]}")
+    ]
     ca = env.get("LIBPROCESS_SSL_CA_FILE")
     return [*options, "-v", f"{ca}:{ca}:ro"] if ca else options
 

@@ -1,4 +1,5 @@
 """TaskStatus messages, and the book of those that the agent has not acknowledged yet."""
+
 import base64
 import threading
 import time
@@ -31,9 +32,7 @@ def make(task: Json, executor_id: str, state: str, network: Json | None, message
 def network_info(task: Json, inspected: Json) -> Json | None:
     """The task's address as `docker inspect` shows it, in the shape of a NetworkInfo; None without one."""
     settings = inspected.get("NetworkSettings") or {}
-    addresses = [settings.get("IPAddress")] + [
-        n.get("IPAddress") for n in (settings.get("Networks") or {}).values()
-    ]
+    addresses = [settings.get("IPAddress")] + [n.get("IPAddress") for n in (settings.get("Networks") or {}).values()]
     address = next((a for a in addresses if a), None)
     if address is None:
         return None

@@ -1,0 +1,33 @@
+"""What a run that was cut off leaves, told from what somebody else is doing right now."""
+
+from __future__ import annotations
+
+from tools.recovery import half_made, stale_locks
+
+
+def test_a_lock_is_stale_only_if_its_process_ended_here() -> None:
+    lock = {"pid": 7, "hostname": "here"}
+    assert stale_locks([lock], "here", lambda pid: False)
+    assert not stale_locks([lock], "here", lambda pid: pid == 7)
+    assert not stale_locks([lock], "elsewhere", lambda pid: False)
+    assert not stale_locks([lock, {"pid": 8, "hostname": "here"}], "here", lambda pid: pid == 8)
+    assert not stale_locks([], "here", lambda pid: False)
+
+
+def test_only_docker_objects_whose_creation_had_begun_are_half_made() -> None:
+    def operation(kind: str, what: str, name: str) -> dict[str, object]:
+        return {"type": what, "resource": {"type": kind, "inputs": {"name": name}}}
+
+    container = "docker:index/container:Container"
+    pending = [
+        operation(container, "creating", "aerie-torino-agent-3"),
+        operation(container, "deleting", "aerie-torino-agent-2"),
+        operation("command:remote:Command", "creating", "x"),
+        operation("docker:index/volume:Volume", "creating", "aerie-torino-agent-3-docker"),
+    ]
+    state = {"version": 3, "checkpoint": {"latest": {"pending_operations": pending}}}
+    assert half_made(state) == [
+        (container, "aerie-torino-agent-3"),
+        ("docker:index/volume:Volume", "aerie-torino-agent-3-docker"),
+    ]
+    assert half_made({}) == []

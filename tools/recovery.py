@@ -1,0 +1,80 @@
+"""After a run that was cut off: what it left locked or half made, found and mended before the next one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from components.iaas.docker import LABEL
+
+KINDS = {
+    "docker:index/container:Container": ("container", ["rm", "-f", "-v"]),
+    "docker:index/network:Network": ("network", ["network", "rm"]),
+    "docker:index/volume:Volume": ("volume", ["volume", "rm"]),
+}
+
+
+def stale_locks(locks: Iterable[Mapping[str, Any]], host: str, alive: Callable[[int], bool]) -> bool:
+    """Whether all locks of a stack are of processes of this host that have ended (and there is one)."""
+    held = list(locks)
+    return bool(held) and all(lock.get("hostname") == host and not alive(int(lock.get("pid", 0))) for lock in held)
+
+
+def half_made(state: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(type, name) of Docker objects whose creation a stack's state had begun and not ended."""
+    deployment = state.get("checkpoint", state).get("latest") or {}
+    out = []
+    for operation in deployment.get("pending_operations") or []:
+        resource = operation["resource"]
+        kind, name = resource["type"], (resource.get("inputs") or {}).get("name")
+        if operation["type"] == "creating" and kind in KINDS and isinstance(name, str):
+            out.append((kind, name))
+    return out
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def recover(home: Path, stack: str, federation: str, root: Path, project: str = "aerie") -> list[str]:
+    """Frees the stack if nobody holds it any more, and removes what was half made; what it did, in words.
+
+    Only objects that carry the federation's label are removed.
+    """
+    did = []
+    folder = home / "state" / ".pulumi" / "locks" / "organization" / project / stack
+    locks = [_read(f) for f in folder.glob("*.json")] if folder.is_dir() else []
+    if stale_locks(locks, socket.gethostname(), _alive):
+        subprocess.run(["pulumi", "cancel", stack, "--yes"], cwd=root, capture_output=True, check=True)
+        did.append(f"{stack}: freed from a run that was cut off")
+    for kind, name in half_made(_read(home / "state" / ".pulumi" / "stacks" / project / f"{stack}.json")):
+        what, remove = KINDS[kind]
+        label = subprocess.run(
+            ["docker", what, "inspect", "-f", _label_format(what), name], capture_output=True, text=True
+        ).stdout.strip()
+        if label == federation and subprocess.run(["docker", *remove, name], capture_output=True).returncode == 0:
+            did.append(f"{stack}: removed {what} {name}, which was half made")
+    return did
+
+
+def _label_format(what: str) -> str:
+    return f'{{{{index .{"Config." if what == "container" else ""}Labels "{LABEL}"}}}}'
