@@ -20,7 +20,9 @@ import requests
 from rich.console import Console
 from rich.table import Table
 
-from components.batch.marathon_client import Marathon, MarathonError
+from components.batch.apps import APP_NAME
+from components.batch.marathon_client import Marathon, MarathonError, settled
+from components.batch.types import PoolRole
 from components.iaas.docker import LABEL
 from components.spec import addresses
 from components.spec.model import Federation, Pool
@@ -126,6 +128,18 @@ def wait_for_quorum(federation: Federation, marathon: Marathon, console: Console
         time.sleep(1)
 
 
+def wait_for_pool(marathon: Marathon, name: str, login: Login, console: Console, seconds: float = 420) -> None:
+    """Until the pool's apps are all healthy, whatever happened to their machines meanwhile, and its submit node lets us in."""
+    for role in PoolRole:
+        marathon.wait(f"/{name}/{APP_NAME[role]}", settled, seconds)
+    until = time.monotonic() + 60
+    while (done := login.run("true")).returncode:
+        if time.monotonic() > until:
+            raise Refused(f"the submit node of {name} does not let {login.user} in: {done.stderr.strip()}")
+        time.sleep(1)
+    console.print("  central manager, submit node and executors are healthy", highlight=False)
+
+
 def run_jobs(login: Login, count: int, console: Console) -> None:
     """Submits jobs as the pool's user and tells where they ran."""
     cluster = jobs.submit(login, count, 2, "first-jobs")
@@ -178,6 +192,7 @@ def up(console: Console, count: int, root: Path = ROOT) -> None:
             login = pool_login(federation, name, pool, stacks.outputs(name, root)["ssh_host_key"], user)
             commands.append(" ".join(login.command))
             if login.key.exists():
+                wait_for_pool(marathon, name, login, console)
                 run_jobs(login, count, console)
             else:
                 console.print(f"  no key of {user} here: no jobs run", highlight=False)

@@ -23,6 +23,11 @@ PUSH_REGISTRY = "127.0.0.1:5000"  # where `make images` puts images, on the oper
 LABEL = "aerie.federation"  # on every container, network and volume: what `make down` may remove
 
 
+# What a machine keeps when it is made anew: images, containers and their volumes; the services' files; the tasks that the
+# Mesos agent knows of, by which it stays the same agent.
+VOLUMES = (("docker", "/var/lib/docker"), ("files", "/etc/aerie"), ("mesos", "/var/lib/mesos"))
+
+
 def network_name(federation: Federation, name: str) -> str:
     """The Docker network of a site's LAN, or of the wan."""
     return f"{federation.name}-{name}"
@@ -105,7 +110,7 @@ class DockerMachines(pulumi.ComponentResource):
                 docker.ContainerNetworksAdvancedArgs(name=network_name(federation, "wan"), ipv4_address=endpoint)
             )
         volumes = []
-        for what, path in (("docker", "/var/lib/docker"), ("files", "/etc/aerie")):
+        for what, path in VOLUMES:
             volume = docker.Volume(
                 f"{name}-{what}",
                 name=f"{federation.name}-{name}-{what}",

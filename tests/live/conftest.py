@@ -10,21 +10,28 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from federation import Farm, left_over, make_farm, remove_left_over
+from federation import Farm, farm_at, left_over, make_farm, remove_left_over
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", action="store_true", help="leave the federation up after the tests, to look at it")
+    parser.addoption("--farm", help="folder of a federation that --keep left up: use it, and leave it up")
 
 
 @pytest.fixture(scope="session")
 def farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     """`make up` in a clone; `make down` at the end, whatever happened."""
+    if kept := request.config.getoption("--farm"):
+        farm = farm_at(Path(kept))
+        farm.up_output = (Path(kept) / "up.log").read_text()
+        yield farm
+        return
     remove_left_over()
     farm = make_farm(tmp_path_factory.mktemp("farm"))
     try:
         farm.up_output = farm.run("make", "up", timeout=2400).stdout
-        print(farm.up_output)
+        print(farm.up_output, flush=True)
+        (farm.path.parent / "up.log").write_text(farm.up_output)
         yield farm
     finally:
         if not request.config.getoption("--keep"):

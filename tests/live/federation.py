@@ -94,6 +94,24 @@ class Farm:
         assert found, self.up_output
         return found.group(1).split()
 
+    def submit(self, folder: str, seconds: int, count: int) -> str:
+        """`count` jobs that sleep for so many seconds; the cluster's number. Their log is FOLDER/l."""
+        text = f"executable=/bin/sleep\\narguments={seconds}\\nlog=l\\nqueue {count}\\n"
+        script = f"mkdir -p {folder} && cd {folder} && printf '{text}' > j && condor_submit -terse j"
+        return self.ssh(script).split(".")[0]
+
+    def wait_jobs(self, folder: str, seconds: int) -> None:
+        self.ssh(f"condor_wait -wait {seconds} {folder}/l", timeout=seconds + 30)
+
+    def history(self, cluster: str, *attributes: str) -> list[list[str]]:
+        """The attributes of each job of the cluster that has ended."""
+        lines = self.ssh(f"condor_history {cluster} -af {' '.join(attributes)}").splitlines()
+        return [line.split() for line in lines]
+
+    def running(self, cluster: str) -> list[str]:
+        """Where the cluster's jobs run now."""
+        return [h for h in self.ssh(f"condor_q {cluster} -af RemoteHost").split() if h != "undefined"]
+
     # -- faults
 
     def machine(self, name: str) -> str:
@@ -173,11 +191,17 @@ def remove_left_over() -> None:
                 docker(*remove, each.partition(" ")[2])
 
 
-def make_farm(base: Path) -> Farm:
-    """The clone and its environment; nothing is up yet."""
+def farm_at(base: Path) -> Farm:
+    """The clone below `base` and its environment."""
     farm = Farm(base / "clone", base / "home")
-    farm.path.mkdir(parents=True)
-    clone_to(farm.path)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "AERIE_HOME"))}
     farm.env = {**clean, "AERIE_HOME": str(farm.home), "COLUMNS": "160"}
+    return farm
+
+
+def make_farm(base: Path) -> Farm:
+    """A new clone below `base`; nothing is up yet."""
+    farm = farm_at(base)
+    farm.path.mkdir(parents=True)
+    clone_to(farm.path)
     return farm

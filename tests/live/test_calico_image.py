@@ -1,9 +1,9 @@
 """The image `calico` for real: three machines (containers with a Docker engine of their own), etcd with TLS.
 
-Needs a Docker engine, root, and the images aerie/{base,calico,etcd,machine}, or those that
-AERIE_TEST_{CALICO,ETCD,MACHINE} name.  Prints the figures it measures (pytest -s).
+Needs a Docker engine and root.  Everything made here has the prefix `mc-`.  Prints the figures it measures (pytest -s).
 """
 
+import functools
 import json
 import os
 import re
@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
-CALICO = os.environ.get("AERIE_TEST_CALICO", "aerie/calico:latest")
-ETCD = os.environ.get("AERIE_TEST_ETCD", "aerie/etcd:latest")
-MACHINE = os.environ.get("AERIE_TEST_MACHINE", "aerie/machine:latest")
-APP = "mc-app:latest"  # aerie/base with ping, made here
+from tools.images import image_tags, main
+
+pytestmark = pytest.mark.live
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = "mc-app:latest"  # the base with ping, made here
 NETWORK, ETCD_IP = "172.28.20.0/24", "172.28.20.21"
 HOSTS = {"mc-h1": "172.28.20.11", "mc-h2": "172.28.20.12", "mc-h3": "172.28.20.13"}
 FIXED = "10.66.9.5"
@@ -57,6 +59,15 @@ spec:
 """
 
 
+@functools.cache
+def image(name: str) -> str:
+    """The image to test: AERIE_TEST_<NAME>, or the one of this checkout, built if it is missing."""
+    if given := os.environ.get(f"AERIE_TEST_{name.upper()}"):
+        return given
+    assert main(["build", name]) == 0
+    return f"aerie/{name}:{image_tags(ROOT)[name]}"
+
+
 def sh(*words: str, check: bool = True, timeout: float = 180) -> str:
     done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False)
     if check and done.returncode != 0:
@@ -82,16 +93,6 @@ def until(what: Callable[[], Any], seconds: float, why: str, pause: float = 0.1)
             pass
         time.sleep(pause)
     raise AssertionError(f"not within {seconds} s: {why}")
-
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("docker") is None
-    or any(
-        subprocess.run(["docker", "image", "inspect", i], capture_output=True).returncode
-        for i in (CALICO, ETCD, MACHINE)
-    ),
-    reason=f"needs Docker and the images {CALICO}, {ETCD}, {MACHINE}",
-)
 
 
 def certificates(folder: Path) -> None:
@@ -124,7 +125,7 @@ class Host:
            "--security-opt", "systempaths=unconfined", "--cgroupns", "private", "--device", "/dev/net/tun",
            "-v", f"{self.name}-docker:/var/lib/docker", "-v", f"{self.folder}/machine:/etc/aerie/machine",
            "-v", f"{self.folder}/calico:/etc/aerie/calico:ro", "-v", f"{self.folder}/images.tar:/images.tar:ro",
-           "--tmpfs", "/run:exec", "--network", "mc-c", "--ip", self.address, MACHINE)  # fmt: skip
+           "--tmpfs", "/run:exec", "--network", "mc-c", "--ip", self.address, image("machine"))  # fmt: skip
         self.docker_up()
         self.d("load", "-q", "-i", "/images.tar")
 
@@ -148,7 +149,7 @@ class Host:
                "--security-opt", "systempaths=unconfined",
                "-v", "/run/docker/plugins:/run/docker/plugins", "-v", "/run/docker.sock:/run/docker.sock",
                "-v", "/lib/modules:/lib/modules:ro", "-v", "calico-state:/var/lib/calico",
-               "-v", "/etc/aerie/calico:/etc/aerie/calico:ro", *words, CALICO)  # fmt: skip
+               "-v", "/etc/aerie/calico:/etc/aerie/calico:ro", *words, image("calico"))  # fmt: skip
 
     def health(self) -> dict[str, Any]:
         text = self.d("exec", "calico", "calico-node", "health", check=False)
@@ -174,11 +175,11 @@ class Host:
         return self.d("inspect", "-f", "{{.State.Status}}", name, check=False)
 
 
-Farm = dict[str, Host]
+Nodes = dict[str, Host]
 
 
 @pytest.fixture(scope="module")
-def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     def clear() -> None:
         sh("docker", "rm", "-f", "mc-etcd", *HOSTS, check=False)
         sh("docker", "volume", "rm", *(f"{h}-docker" for h in HOSTS), check=False)
@@ -190,10 +191,10 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     (folder / "etcd").mkdir()
     for f in folder.glob("*.*"):
         shutil.copy(f, folder / "etcd")
-    build = "FROM aerie/base:latest\nRUN install-packages iputils-ping\n"
+    build = f"FROM {image('base')}\nRUN install-packages iputils-ping\n"
     subprocess.run(["docker", "build", "-q", "--network", "host", "-t", APP, "-"], input=build, text=True, check=True,
                    capture_output=True)  # fmt: skip
-    sh("docker", "save", "-o", str(folder / "images.tar"), CALICO, APP)
+    sh("docker", "save", "-o", str(folder / "images.tar"), image("calico"), APP)
     # As on machines: containers' addresses are not hidden behind the bridge.
     sh("docker", "network", "create", "--subnet", NETWORK, "-o", "com.docker.network.bridge.enable_ip_masquerade=false",
        "mc-c")  # fmt: skip
@@ -220,7 +221,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
            "-e", "ETCD_LISTEN_CLIENT_URLS=https://0.0.0.0:2379", "-e", f"ETCD_ADVERTISE_CLIENT_URLS=https://{ETCD_IP}:2379",
            "-e", "ETCD_LISTEN_PEER_URLS=https://0.0.0.0:2380",
            "-e", f"ETCD_INITIAL_ADVERTISE_PEER_URLS=https://{ETCD_IP}:2380",
-           "-e", f"ETCD_INITIAL_CLUSTER=e1=https://{ETCD_IP}:2380", ETCD)  # fmt: skip
+           "-e", f"ETCD_INITIAL_CLUSTER=e1=https://{ETCD_IP}:2380", image("etcd"))  # fmt: skip
         start = time.monotonic()
         hosts["mc-h2"].calico()
         hosts["mc-h3"].calico()
@@ -235,14 +236,14 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
             clear()
 
 
-def test_health_tells_all(farm: Farm) -> None:
-    health = farm["mc-h1"].health()
+def test_health_tells_all(nodes: Nodes) -> None:
+    health = nodes["mc-h1"].health()
     assert health["healthy"] and health["felix"] and health["bird"] and health["driver"]
     assert health["bgp"] == {"established": 2, "total": 2}
 
 
-def test_labels_and_objects(farm: Farm) -> None:
-    h = farm["mc-h1"]
+def test_labels_and_objects(nodes: Nodes) -> None:
+    h = nodes["mc-h1"]
     node = json.loads(h.ctl("get", "node", "mc-h2", "-o", "json"))
     assert node["metadata"]["labels"] == {"site": "torino", "front-end": "false"}
     assert {p["metadata"]["name"] for p in json.loads(h.ctl("get", "ippool", "-o", "json"))["items"]} == {
@@ -251,12 +252,12 @@ def test_labels_and_objects(farm: Farm) -> None:
     assert len(profile["spec"]["ingress"]) == 2, "the driver kept the profile that the file made"
 
 
-def test_all_pairs(farm: Farm) -> None:
-    for h in farm.values():
+def test_all_pairs(nodes: Nodes) -> None:
+    for h in nodes.values():
         h.run("mm")
-    addresses = {n: h.address_of("mm") for n, h in farm.items()}
+    addresses = {n: h.address_of("mm") for n, h in nodes.items()}
     start = time.monotonic()
-    for h in farm.values():
+    for h in nodes.values():
         for address in addresses.values():
             until(lambda h=h, address=address: h.pings("mm", address), 10, f"{h.name} to {address}")  # type: ignore[misc]
     print(f"\n9 pairs after {time.monotonic() - start:.1f} s")
@@ -272,8 +273,8 @@ def reach(host: Host, address: str, seconds: float = 30) -> float:
     return until(lambda: host.pings("mm", address), seconds, f"{address} from {host.name}", 0.02)
 
 
-def test_fixed_address_moves_in_two_seconds(farm: Farm) -> None:
-    h1, h2, h3 = farm.values()
+def test_fixed_address_moves_in_two_seconds(nodes: Nodes) -> None:
+    h1, h2, h3 = nodes.values()
     h3.run("mm")
     h1.run("cm", "--ip", FIXED, network="fixed")
     first = reach(h3, FIXED)
@@ -285,8 +286,8 @@ def test_fixed_address_moves_in_two_seconds(farm: Farm) -> None:
     h2.d("rm", "-f", "cm")
 
 
-def test_taken_from_a_living_node(farm: Farm) -> None:
-    h1, h2, h3 = farm.values()
+def test_taken_from_a_living_node(nodes: Nodes) -> None:
+    h1, h2, h3 = nodes.values()
     h1.run("old", "--ip", FIXED, network="fixed")
     reach(h3, FIXED)
     time.sleep(1.1)  # Docker counts the age of containers in whole seconds
@@ -304,8 +305,8 @@ def test_taken_from_a_living_node(farm: Farm) -> None:
 
 
 @pytest.mark.parametrize(("dead", "heir"), [("mc-h2", "mc-h1"), ("mc-h1", "mc-h2")])  # BGP prefers low addresses
-def test_taken_from_a_dead_machine_and_kept_when_it_returns(farm: Farm, dead: str, heir: str) -> None:
-    h1, h2, h3 = farm[heir], farm[dead], farm["mc-h3"]
+def test_taken_from_a_dead_machine_and_kept_when_it_returns(nodes: Nodes, dead: str, heir: str) -> None:
+    h1, h2, h3 = nodes[heir], nodes[dead], nodes["mc-h3"]
     h2.run("old", "--ip", FIXED, "--restart", "always", network="fixed")
     reach(h3, FIXED)
     sh("docker", "kill", dead)
@@ -335,8 +336,8 @@ def test_taken_from_a_dead_machine_and_kept_when_it_returns(farm: Farm, dead: st
     h1.d("rm", "-f", "new")
 
 
-def test_replacing_the_container_loses_nothing(farm: Farm) -> None:
-    h1, _, h3 = farm.values()
+def test_replacing_the_container_loses_nothing(nodes: Nodes) -> None:
+    h1, _, h3 = nodes.values()
     h1.run("mm")
     h3.run("mm")
     target = h1.address_of("mm")
@@ -358,8 +359,8 @@ def test_replacing_the_container_loses_nothing(farm: Farm) -> None:
     assert h1.address_of("mm") == target
 
 
-def test_machine_restarts_with_its_containers(farm: Farm) -> None:
-    h1, _, h3 = farm.values()
+def test_machine_restarts_with_its_containers(nodes: Nodes) -> None:
+    h1, _, h3 = nodes.values()
     h3.run("mm")
     h1.run("keeper", "--restart", "always")
     start = time.monotonic()
@@ -374,11 +375,11 @@ def test_machine_restarts_with_its_containers(farm: Farm) -> None:
     )
 
 
-def test_nothing_is_left_of_removed_containers(farm: Farm) -> None:
-    for h in farm.values():
+def test_nothing_is_left_of_removed_containers(nodes: Nodes) -> None:
+    for h in nodes.values():
         for name in h.d("ps", "-aq", "--filter", "ancestor=" + APP).split():
             h.d("rm", "-f", name)
-    h1 = farm["mc-h1"]
+    h1 = nodes["mc-h1"]
     until(
         lambda: not json.loads(h1.ctl("get", "wep", "-n", "libnetwork", "-o", "json"))["items"], 150, "no endpoints", 2
     )

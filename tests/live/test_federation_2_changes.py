@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import collections
 import collections.abc
+import os
+import signal
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -33,21 +36,42 @@ def test_one_agent_more_and_one_less(restored: Farm) -> None:
     assert all(AGENT in name for name in steps["create"]), steps
     assert all(name.startswith("Stack") for name in steps.get("update", [])), steps
     before = farm.on("torino-agent-1", "docker", "ps", "-q", "--no-trunc")
-    farm.ssh(
-        "mkdir -p long && cd long && printf 'executable=/bin/sleep\\narguments=20\\nlog=l\\nqueue 4\\n' > j && condor_submit j"
-    )
-    farm.up("torino")
+    cluster = farm.submit("long", 30, 4)
+    cut_off(farm)
+    again = farm.run("make", "up", timeout=900).stdout
+    print(again[-1500:])
     assert farm.preview("torino") == {}
     assert farm.on("torino-agent-1", "docker", "ps", "-q", "--no-trunc") == before
-    farm.ssh("condor_wait -wait 120 long/l", timeout=150)
-    starts = farm.ssh("condor_history -constraint 'Arguments==\"20\"' -af NumJobStarts").split()
-    assert starts == ["1"] * 4
+    farm.wait_jobs("long", 120)
+    assert farm.history(cluster, "NumJobStarts") == [["1"]] * 4
     farm.edit("Pulumi.torino.yaml", lambda d: d["config"].update({"aerie:agents": 2}))
     steps = farm.preview("torino")
     assert all(AGENT in name for name in steps["delete"]), steps
     farm.up("torino")
     assert farm.preview("torino") == {}
     assert docker("ps", "-aq", "--filter", f"name={farm.machine(AGENT)}").stdout == ""
+
+
+def cut_off(farm: Farm) -> None:
+    """`make up`, killed without mercy in the midst of making the machine."""
+    process = subprocess.Popen(
+        ["make", "up"],
+        cwd=farm.path,
+        env=farm.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_for(
+            "the new machine is there",
+            lambda: docker("ps", "-aq", "--filter", f"name={farm.machine(AGENT)}").stdout,
+            240,
+            every=0.05,
+        )
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def test_a_changed_image_changes_its_containers_only(restored: Farm) -> None:

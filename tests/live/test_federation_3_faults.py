@@ -6,39 +6,24 @@ import time
 
 from federation import Farm, docker, wait_for
 
-SLEEP = "mkdir -p {0} && cd {0} && printf 'executable=/bin/sleep\\narguments={1}\\nlog=l\\nqueue {2}\\n' > j && condor_submit -terse j"
-
-
-def history(farm: Farm, cluster: str, *attributes: str) -> list[list[str]]:
-    lines = farm.ssh(f"condor_history {cluster} -af {' '.join(attributes)}").splitlines()
-    return [line.split() for line in lines]
-
-
-def submit(farm: Farm, folder: str, seconds: int, count: int) -> str:
-    return farm.ssh(SLEEP.format(folder, seconds, count)).split(".")[0]
-
-
-def running_hosts(farm: Farm, cluster: str) -> list[str]:
-    return farm.ssh(f"condor_q {cluster} -af RemoteHost").split()
-
 
 def test_a_job_outlives_the_restart_of_its_agent(farm: Farm) -> None:
-    cluster = submit(farm, "agent", 40, 6)
-    wait_for("the jobs run", lambda: len([h for h in running_hosts(farm, cluster) if h != "undefined"]) == 6)
+    cluster = farm.submit("agent", 40, 6)
+    wait_for("the jobs run", lambda: len(farm.running(cluster)) == 6)
     for machine in ("torino-agent-1", "torino-agent-2", "cnaf-agent-1", "bari-agent-1"):
         farm.on(machine, "docker", "restart", "-t", "2", "mesos-agent")
-    farm.ssh("condor_wait -wait 180 agent/l", timeout=200)
-    assert history(farm, cluster, "NumJobStarts", "ExitCode") == [["1", "0"]] * 6
+    farm.wait_jobs("agent", 180)
+    assert farm.history(cluster, "NumJobStarts", "ExitCode") == [["1", "0"]] * 6
 
 
 def test_the_control_plane_moves_on_without_its_leader(farm: Farm) -> None:
-    cluster = submit(farm, "leader", 25, 4)
-    wait_for("the jobs run", lambda: "undefined" not in running_hosts(farm, cluster))
+    cluster = farm.submit("leader", 25, 4)
+    wait_for("the jobs run", lambda: len(farm.running(cluster)) == 4)
     for service in ("mesos-master", "marathon"):
         farm.on("torino-front-end", "docker", "kill", service)
         farm.on("torino-front-end", "docker", "start", service)
-    farm.ssh("condor_wait -wait 120 leader/l", timeout=150)
-    assert history(farm, cluster, "NumJobStarts") == [["1"]] * 4
+    farm.wait_jobs("leader", 120)
+    assert farm.history(cluster, "NumJobStarts") == [["1"]] * 4
 
 
 def central_manager_machine(farm: Farm) -> str:
@@ -67,14 +52,14 @@ def test_loss_of_a_whole_site(farm: Farm) -> None:
     site = where.rsplit("-front-end", 1)[0].rsplit("-agent", 1)[0] if where else "bari"
     site = site if site != "torino" else "bari"
     lost = [m for m in machines(farm) if m.startswith(site)]
-    cluster = submit(farm, "site", 30, 12)
-    wait_for("jobs run", lambda: len([h for h in running_hosts(farm, cluster) if h != "undefined"]) >= 4)
+    cluster = farm.submit("site", 30, 12)
+    wait_for("jobs run", lambda: len(farm.running(cluster)) >= 4)
     start = time.monotonic()
     docker("kill", *[farm.machine(m) for m in lost])
     try:
-        farm.ssh("condor_wait -wait 420 site/l", timeout=450)
+        farm.wait_jobs("site", 420)
         print(f"site {site} lost (central manager on {where}); 12 jobs done {time.monotonic() - start:.0f} s later")
-        codes = [row[0] for row in history(farm, cluster, "ExitCode")]
+        codes = [row[0] for row in farm.history(cluster, "ExitCode")]
         assert codes == ["0"] * 12
         assert farm.preview("demo") == {}
         status = farm.run("make", "status", check=False)
@@ -84,9 +69,9 @@ def test_loss_of_a_whole_site(farm: Farm) -> None:
     finally:
         docker("start", *[farm.machine(m) for m in lost])
     wait_for("the site is back", lambda: farm.run("make", "status", check=False).returncode == 0, 240, 3)
-    cluster = submit(farm, "after", 1, 6)
-    farm.ssh("condor_wait -wait 120 after/l", timeout=150)
-    assert len(history(farm, cluster, "ExitCode")) == 6
+    cluster = farm.submit("after", 1, 6)
+    farm.wait_jobs("after", 120)
+    assert len(farm.history(cluster, "ExitCode")) == 6
 
 
 def two_front_ends_down_refuse_a_pool(farm: Farm, lost: str) -> None:

@@ -99,15 +99,13 @@ func withEndpoint(list []container, endpoint string) (container, attachment, boo
 	return container{}, attachment{}, false
 }
 
-// created is when the newest container that asks for this very address was made; zero if unknown.
-func (k *docker) created(ctx context.Context, ip string) time.Time {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+// created is when the newest container that asks for this very address was made; zero if there is none.
+// While dockerd is starting, and starts old containers again, its API does not answer: that is an error.
+func (k *docker) created(ctx context.Context, ip string) (time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, 6*time.Second)
 	defer cancel()
 	list, err := k.containers(ctx, "")
-	if err != nil {
-		return time.Time{}
-	}
-	return newestWanting(list, ip)
+	return newestWanting(list, ip), err
 }
 
 func newestWanting(list []container, ip string) time.Time {

@@ -92,15 +92,18 @@ func (d *Driver) take(ctx context.Context, ip cnet.IP) error {
 		if o.handle == "" { // given back just now
 			continue
 		}
-		if err := mayTake(o, d.Node, d.docker.created(ctx, ip.String())); err != nil {
-			return err
-		}
 		if o.node != d.Node {
+			created, err := d.docker.created(ctx, ip.String())
+			if err != nil {
+				return fmt.Errorf("the address is node %s's, and Docker does not tell who wants it here: %w", o.node, err)
+			}
+			if err := mayTake(o, created); err != nil {
+				return err
+			}
 			logf("taking %s over from node %s, which has had it since %s", ip, o.node, o.since.UTC().Format(time.RFC3339))
 		}
 		_, err = d.c.IPAM().ReleaseIPs(ctx, ipam.ReleaseOptions{Address: ip.String(), Handle: o.handle})
-		var other cerrors.ErrorBadHandle
-		if err != nil && !errors.As(err, &other) {
+		if err != nil && !isConflict(err) { // at a conflict: somebody else took it meanwhile
 			return err
 		}
 	}
@@ -176,9 +179,14 @@ func (d *Driver) releaseAddress(ctx context.Context, r *request) (any, error) {
 	}
 	d.fixed.remove(ip, d.Publish)
 	_, err := d.c.IPAM().ReleaseIPs(ctx, ipam.ReleaseOptions{Address: ip, Handle: d.handle})
-	var other cerrors.ErrorBadHandle
-	if errors.As(err, &other) {
+	if isConflict(err) { // it is another node's now
 		err = nil
 	}
 	return obj{}, err
+}
+
+// isConflict: the allocation has another handle than was named.
+func isConflict(err error) bool {
+	var conflict cerrors.ErrorResourceUpdateConflict
+	return errors.As(err, &conflict)
 }

@@ -41,12 +41,12 @@ func ownerOf(attrs map[string]string, handle *string) owner {
 	return o
 }
 
-// mayTake decides whether a container made at `created` (zero: unknown) on `node` may have a fixed
-// address that `o` holds.  The last one to be made wins, since whoever makes containers (Mesos) knows
-// which of them is meant.  A container that is older than the present owner's claim lost the
+// mayTake decides whether a container made at `created` (zero: unknown) may have a fixed address that
+// another node's owner `o` holds.  The last one to be made wins, since whoever makes containers (Mesos)
+// knows which of them is meant.  A container that is older than the present owner's claim lost the
 // address while its machine was away, and Docker is merely starting it again.
-func mayTake(o owner, node string, created time.Time) error {
-	if o.node == node || created.IsZero() || o.since.IsZero() || !created.Before(o.since) {
+func mayTake(o owner, created time.Time) error {
+	if created.IsZero() || o.since.IsZero() || !created.Before(o.since) {
 		return nil
 	}
 	return fmt.Errorf("the address went to node %s at %s, after this container was made; remove the container",
