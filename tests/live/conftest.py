@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+def farm(request: pytest.FixtureRequest) -> Iterator[Farm]:
     """`make up` in a clone; `make down` at the end, whatever happened."""
     if kept := request.config.getoption("--farm"):
         farm = farm_at(Path(kept))
@@ -27,16 +29,21 @@ def farm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield farm
         return
     remove_left_over()
-    farm = make_farm(tmp_path_factory.mktemp("farm"))
+    # Not one of pytest's own folders, of which it removes all but the last three.
+    base = Path(tempfile.mkdtemp(prefix="aerie-farm-"))
+    farm = make_farm(base)
     try:
         farm.up_output = farm.run("make", "up", timeout=2400).stdout
         print(farm.up_output, flush=True)
         (farm.path.parent / "up.log").write_text(farm.up_output)
         yield farm
     finally:
-        if not request.config.getoption("--keep"):
+        if request.config.getoption("--keep"):
+            print(f"left up; again with: --farm {base}")
+        else:
             down = farm.run("make", "down", timeout=600, check=False)
             remaining = left_over()
             remove_left_over()
+            shutil.rmtree(base)
             assert down.returncode == 0, down.stdout + down.stderr
             assert remaining == [], f"make down left {remaining}"
