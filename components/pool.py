@@ -46,10 +46,11 @@ class Pool(pulumi.ComponentResource):
         super().__init__("aerie:index:Pool", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self._args = args
+        rotate = args.pool.rotate
         self.spec = pool_spec(name, args.federation, args.pool, Path.home())
-        pool_key = SigningKey(f"{name}-pool-key", 0, child)
-        submit_key = SigningKey(f"{name}-submit-key", 0, child)
-        self.host_key = SshKey(f"{name}-ssh-host-key", f"{name} submit node", 0, child)
+        pool_key = SigningKey(f"{name}-pool-key", rotate.get("pool-key", 0), child)
+        submit_key = SigningKey(f"{name}-submit-key", rotate.get("submit-key", 0), child)
+        self.host_key = SshKey(f"{name}-ssh-host-key", f"{name} submit node", rotate.get("ssh-host-key", 0), child)
         keys: pulumi.Output[list[str]] = pulumi.Output.all(
             pool_key.value, submit_key.value, self.host_key.private_key, pool_key.made
         )

@@ -95,9 +95,15 @@ class Site(pulumi.ComponentResource):
             self._node(machine)
         self.register_outputs({})
 
+    def _generation(self, identity: str) -> int:
+        return self._args.stack.rotate.get(identity, 0)
+
     def _machines(self) -> list[Machine]:
         args, name = self._args, self._name
-        host_keys = {m: SshKey(f"{m}-host-key", m, 0, self._child) for m in machine_names(name, args.stack.agents)}
+        host_keys = {
+            m: SshKey(f"{m}-host-key", m, self._generation(f"{m}-host-key"), self._child)
+            for m in machine_names(name, args.stack.agents)
+        }
         login = SshLogin(
             of_site(args.shared.ssh_private_keys, name, "SSH key"),
             of_site(args.shared.ssh_public_keys, name, "SSH key"),
@@ -122,7 +128,7 @@ class Site(pulumi.ComponentResource):
             shared.ca_private_key,
             common_name,
             [machine.address],
-            0,
+            self._generation(f"{machine.name}-certificate"),
             self._child,
         )
         return {"ca.crt": shared.ca_certificate, "server.crt": made.certificate, "server.key": made.private_key}
@@ -132,7 +138,13 @@ class Site(pulumi.ComponentResource):
         federation, images = args.federation, args.images
         tls = self._tls(machine)
         root = Certificate(
-            f"{machine.name}-etcd-root", shared.ca_certificate, shared.ca_private_key, "root", [], 0, self._child
+            f"{machine.name}-etcd-root",
+            shared.ca_certificate,
+            shared.ca_private_key,
+            "root",
+            [],
+            self._generation(f"{machine.name}-etcd-root"),
+            self._child,
         )
         self._service(
             machine,
@@ -211,7 +223,9 @@ class Site(pulumi.ComponentResource):
                     lambda p: mesos.credentials({mesos.OPERATOR: p})
                 ),
                 "acls": json.dumps(mesos.agent_acls(), indent=1, sort_keys=True),
-                "jwt-key": Password(f"{machine.name}-executors", 0, self._child).value,
+                "jwt-key": Password(
+                    f"{machine.name}-executors", self._generation(f"{machine.name}-executors"), self._child
+                ).value,
             },
         )
 

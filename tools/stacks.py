@@ -10,15 +10,17 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pulumi import automation as auto
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from components.spec.model import Federation
 from components.spec.validate import FEDERATION_STACK, pool_files
+
+if TYPE_CHECKING:  # it takes 0.6 s to import, which not every tool needs
+    from pulumi import automation
 
 ROOT = Path(__file__).resolve().parent.parent
 Verb = Literal["up", "destroy", "preview"]
@@ -45,7 +47,7 @@ class Progress:
     seconds: float = 0.0
     changes: dict[str, int] = field(default_factory=dict)
 
-    def event(self, event: auto.EngineEvent) -> None:
+    def event(self, event: automation.EngineEvent) -> None:
         """Takes one event of the engine in."""
         pre, out, failed = event.resource_pre_event, event.res_outputs_event, event.res_op_failed_event
         for step in (pre, out, failed):
@@ -74,6 +76,8 @@ def _failure(log: Path, error: Exception) -> str:
 
 def run(verb: Verb, stacks: Iterable[str], console: Console, logs: Path, root: Path = ROOT) -> dict[str, Progress]:
     """Runs Pulumi on the stacks at the same time. Raises StackFailed with every stack's trouble once all have ended."""
+    from pulumi import automation as auto
+
     stacks = list(stacks)
     logs.mkdir(parents=True, exist_ok=True, mode=0o700)
     progress = {stack: Progress(stack) for stack in stacks}

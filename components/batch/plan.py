@@ -34,8 +34,10 @@ def pool_spec(name: str, federation: Federation, pool: Pool, home: Path) -> Pool
             cpus=submit.cpus,
             memory=submit.memory,
         ),
-        executors=ExecutorsSpec(executors.count, executors.cpus, executors.memory, executors.disk, executors.slots),
-        users=tuple(PoolUser(u.name, u.uid, keys_of(u, home)) for u in pool.users),
+        executors=ExecutorsSpec(
+            executors.count, executors.cpus, executors.memory, executors.disk, executors.slots, executors.grace
+        ),
+        users=tuple(PoolUser(u.name, u.uid, keys_of(u, home), u.admin) for u in pool.users),
         via=pool.via,
         site_networks={s: str(federation.sites[s].containers) for s in pool.sites},
         condor_config=tuple(pool.condor_config),

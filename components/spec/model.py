@@ -68,6 +68,9 @@ PublicKey = Annotated[
 ]
 
 
+Rotation = dict[str, Annotated[int, Field(ge=0)]]  # identity -> which generation of it
+
+
 class Model(BaseModel):
     """Frozen, and no key is let through that it does not know."""
 
@@ -131,7 +134,7 @@ class Federation(Model):
 class FederationStack(Model):
     """Pulumi.federation.yaml."""
 
-    rotate: dict[str, Annotated[int, Field(ge=0)]] = {}
+    rotate: Rotation = {}
 
 
 class MachineSize(Model):
@@ -161,6 +164,7 @@ class SiteStack(Model):
     agents: int = Field(1, ge=0, le=200)
     machine: MachineSize = MachineSize()
     openstack: OpenStack | None = None
+    rotate: Rotation = {}
 
 
 class Role(Model):
@@ -185,13 +189,15 @@ class SubmitNode(Role):
 
 
 class Executors(Role):
-    """`count` containers of `cpus` and `memory` (MB) each; `slots` as HTCondor means it; disk in MB."""
+    """`count` containers of `cpus` and `memory` (MB) each; `slots` as HTCondor means it; disk in MB; `grace`
+    in seconds."""
 
     count: int = Field(1, ge=0, le=10000)
     cpus: float = Field(1, ge=1)
     memory: int = Field(1024, ge=256)
     disk: int = Field(2000, ge=100)
     slots: Literal["partitionable", "fixed"] = "partitionable"
+    grace: int = Field(60, ge=0, le=86400)
 
 
 class User(Model):
@@ -201,6 +207,7 @@ class User(Model):
     uid: int = Field(ge=1000, le=59999)
     ssh_keys: list[PublicKey] = []
     ssh_key_files: list[str] = []
+    admin: bool = False
 
 
 class Pool(Model):
@@ -214,6 +221,7 @@ class Pool(Model):
     executors: Executors = Executors()
     users: list[User] = Field(min_length=1)
     condor_config: list[str] = []
+    rotate: Rotation = {}
 
 
 class PoolStack(Model):

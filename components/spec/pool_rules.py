@@ -14,11 +14,14 @@ from ..batch.knobs import dangerous_knobs
 from . import addresses
 from .model import NAME, NAME_FORM, Federation, MachineSize, Pool, SiteStack
 from .problems import Problem
-from .rules import expand
+from .rules import expand, rotation_problems
 
 
 def _at(place: str, what: str, mend: str, file: str) -> Problem:
     return Problem(file, place, what, mend)
+
+
+POOL_IDENTITIES = ("pool-key", "submit-key", "ssh-host-key")  # what can be rotated in a pool's stack
 
 
 def pool_problems(
@@ -39,6 +42,7 @@ def pool_problems(
         *_pool_capacity(file, pool, sites),
         *_pool_neighbours(file, pool, federation, others),
         *_pool_condor_config(file, pool),
+        *rotation_problems(pool.rotate, list(POOL_IDENTITIES), file, "pool.rotate"),
     ]
 
 

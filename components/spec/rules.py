@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -195,6 +195,8 @@ def site_problems(name: str, stack: SiteStack, federation: Federation) -> list[P
         out.append(
             _at("agents", f"{stack.agents} do not fit into {federation.sites[name].lan}", f"write at most {room}", file)
         )
+    known = site_identities(name, stack.agents, federation.sites[name].quorum)
+    out += rotation_problems(stack.rotate, known, file)
     return out
 
 
@@ -225,21 +227,34 @@ def identities(federation: Federation) -> list[str]:
     ]
 
 
+# ZooKeeper's nodes belong to who made them: another password would be another owner, locked out of them.
+FOR_GOOD = {"zookeeper-mesos", "zookeeper-marathon"}
+
+
+def rotation_problems(rotate: Mapping[str, int], known: list[str], file: str, place: str = "rotate") -> list[Problem]:
+    """Names that are to be renewed and are none, or cannot be."""
+    out = []
+    for name in rotate:
+        if name in FOR_GOOD and name in known:
+            why = "cannot be renewed: ZooKeeper's nodes belong to it"
+            out.append(_at(f"{place}.{name}", why, "remove it", file))
+        elif name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            mend = f"write {near[0]}" if near else f"known here: {', '.join(known)}"
+            out.append(_at(f"{place}.{name}", f"unknown identity {name!r}", mend, file))
+    return out
+
+
 def own_problems(stack: FederationStack, federation: Federation, file: str) -> list[Problem]:
     """Everything wrong between Pulumi.federation.yaml and federation.yaml."""
-    known, out = identities(federation), []
-    for name in stack.rotate:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            out.append(
-                _at(
-                    f"rotate.{name}",
-                    f"unknown identity {name!r}",
-                    f"write {near[0]}" if near else f"known here: {', '.join(known)}",
-                    file,
-                )
-            )
-    return out
+    return rotation_problems(stack.rotate, identities(federation), file)
+
+
+def site_identities(site: str, agents: int, quorum: bool) -> list[str]:
+    """The names of all that can be rotated in a site's stack."""
+    machines = [f"{site}-front-end", *(f"{site}-agent-{n}" for n in range(1, agents + 1))]
+    out = [f"{m}-{what}" for m in machines for what in ("host-key", "certificate", "executors")]
+    return out + ([f"{site}-front-end-etcd-root"] if quorum else [])
 
 
 def placeholder_problems(file: str, data: object, place: str = "") -> list[Problem]:

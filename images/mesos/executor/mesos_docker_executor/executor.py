@@ -16,7 +16,7 @@ from .settings import Settings
 
 Json = dict[str, Any]
 
-_RETRY = 1.0  # seconds between tries to reach an agent or a dockerd that does not answer
+_RETRY = 0.5  # seconds between tries to reach an agent or a dockerd that does not answer
 _NO_ANSWER = (OSError, http.client.HTTPException)
 
 
