@@ -30,7 +30,7 @@ from components.spec.problems import ConfigError
 from components.spec.validate import FEDERATION_STACK, read_pools
 
 from . import jobs, stacks
-from .login import Login, aerie_home, make_user_key, pool_login
+from .login import Login, aerie_home, make_user_key, pool_config, pool_login
 from .preflight import configuration, look, machine_problems
 from .recovery import recover
 
@@ -190,7 +190,7 @@ def up(console: Console, count: int, root: Path = ROOT) -> None:
         with phases.phase(f"jobs in {name}"):
             user = pool.users[0].name
             login = pool_login(federation, name, pool, stacks.outputs(name, root)["ssh_host_key"], user)
-            commands.append(" ".join(login.command))
+            commands.append(f"ssh -F {pool_config(aerie_home(federation), name)} {name}")
             if login.key.exists():
                 wait_for_pool(marathon, name, login, console)
                 run_jobs(login, count, console)

@@ -59,13 +59,34 @@ def make_user_key(home: Path, user: str) -> Path:
     return key
 
 
+CONFIG = """# How to get into pool {name}: ssh -F THIS-FILE {name}
+Host {name}
+    HostName {host}
+    Port {port}
+    User {user}
+    IdentityFile {key}
+    IdentitiesOnly yes
+    UserKnownHostsFile {known}
+    StrictHostKeyChecking yes
+    LogLevel ERROR
+"""
+
+
+def pool_config(home: Path, name: str) -> Path:
+    """The SSH configuration by which the pool's first user gets in; there once its key and host key are."""
+    return home / "ssh" / f"{name}.conf"
+
+
 def pool_login(federation: Federation, name: str, pool: Pool, host_key: str, user: str) -> Login:
     """Into the pool's submit node, by the front-end's port."""
     home = aerie_home(federation)
     host = addresses.front_end(federation, pool.submit_node.site)
     port = pool.submit_node.ssh_port
     known = _write(home / "ssh" / f"known_hosts-{name}", f"[{host}]:{port} {host_key}\n")
-    return Login(user, host, port, home / "ssh" / user, known)
+    login = Login(user, host, port, home / "ssh" / user, known)
+    text = CONFIG.format(name=name, host=host, port=port, user=user, key=login.key, known=known)
+    _write(pool_config(home, name), text)
+    return login
 
 
 def machine_logins(

@@ -20,7 +20,7 @@ from components.spec.model import Federation
 from components.spec.model import Pool as PoolModel
 from components.spec.validate import FEDERATION_STACK, read_pools
 
-from .login import Login, aerie_home, machine_logins
+from .login import Login, aerie_home, machine_logins, pool_config
 from .status_facts import Agent, App, Facts, Machine, Marathon, Master, OnMachine, PoolWanted, Wanted
 from .status_probe import read, script
 from .status_stacks import ROOT, known_stacks, outputs
@@ -69,10 +69,10 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json]) -> Wa
 
 def login_command(federation: Federation, name: str, pool: PoolModel) -> str:
     """How the pool's first user gets in; with the key and host key that `make up` made, if it did."""
-    home, user, node = aerie_home(federation), pool.users[0].name, pool.submit_node
-    key, known = home / "ssh" / user, home / "ssh" / f"known_hosts-{name}"
-    options = f"-i {key} -o UserKnownHostsFile={known} " if key.exists() and known.exists() else ""
-    return f"ssh {options}-p {node.ssh_port} {user}@{addresses.front_end(federation, node.site)}"
+    config, user, node = pool_config(aerie_home(federation), name), pool.users[0].name, pool.submit_node
+    if config.exists():
+        return f"ssh -F {config} {name}"
+    return f"ssh -p {node.ssh_port} {user}@{addresses.front_end(federation, node.site)}"
 
 
 def ask_machine(machine: Machine, login: Login, pools: list[str]) -> OnMachine:

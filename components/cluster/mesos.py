@@ -166,6 +166,6 @@ def agent_container(federation: Federation, machine: Machine, size: MachineSize,
             "/run/docker.sock:/run/docker.sock",
             "/sys/fs/cgroup:/sys/fs/cgroup",
         ),
-        options=("--pid", "host"),
+        options=("--pid", "host", "--cgroupns", "host"),
         memory=384,
     )

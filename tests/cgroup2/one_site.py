@@ -36,9 +36,10 @@ def one_site(federation: dict[str, Any]) -> dict[str, Any]:
 
 
 def small_pool(stack: dict[str, Any]) -> dict[str, Any]:
-    """The pool's stack file with one small executor."""
+    """The pool's stack file with one small executor. An emulated cpu is slow: the other two get more of it than usual."""
     pool = stack["config"]["aerie:pool"]
-    pool |= {"sites": [SITE]}
+    pool |= {"sites": [SITE], "central_manager": {"cpus": 0.8}}
+    pool["submit_node"] |= {"cpus": 0.8}
     pool["executors"] |= {"count": 1, "cpus": 1, "memory": 512}
     return {"config": {"aerie:pool": pool}}
 

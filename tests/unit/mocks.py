@@ -235,6 +235,8 @@ def record(
     stacks: Mapping[str, tuple[dict[str, Any], list[str]]] | None = None,
 ) -> Graph:
     """Runs `program`, which returns its stack's outputs, and gives back all that it registered."""
+    # Pulumi takes the thread's current loop, which other tests may have closed and taken away.
+    asyncio.set_event_loop(asyncio.new_event_loop())
     monitor = Monitor(preview, stacks or {})
     pulumi.runtime.set_mocks(
         monitor.mocks, project=PROJECT, stack=stack, preview=preview, monitor=monitor, organization="organization"

@@ -37,6 +37,7 @@ from .core.model import Deployment, State
 from .core.operations import Operations
 from .core.paths import task_prefix
 from .core.planning import Launch, Plan, Rejections, Settings, plan
+from .core.silence import Silence
 from .core.spec import Json
 from .core.taskinfo import task_info
 from .store import Storage
@@ -88,6 +89,7 @@ class Scheduler:
         self._suppressed = False
         self._revived: tuple[object, float] = (None, 0.0)
         self._reconcile_at = 0.0
+        self._silence = Silence()
         self._ends = 0  # tasks that ended: each may make room that a filter hides
 
     # -- for the API
@@ -119,6 +121,7 @@ class Scheduler:
                 self._suppressed = False
                 self._reconcile_at = 0.0
                 self._revived = (None, 0.0)
+                self._silence.ask(self.state.instances, time.time())
             case Disconnected(reason):
                 log.warning("disconnected from Mesos: %s", reason)
                 self._offers.clear()
@@ -138,6 +141,7 @@ class Scheduler:
 
     def _on_status(self, status: TaskStatus) -> None:
         log.info("task %s: %s %s", status.task_id, status.state, status.message)
+        self._silence.heard(status.task_id)
         outcome = updates.apply(self.state, status, time.time())
         self._strangers += outcome.kill_strangers
         if status.task_id not in self.state.instances:
@@ -178,6 +182,7 @@ class Scheduler:
             now = time.time()
             # Only what is stored is acknowledged: updates that come while we write wait for the next round.
             acks, self._acks = self._acks, []
+            self._give_up_silent(now)
             result = self._plan(now)
             await self._persist()
             await self._tell(result, acks, now)
@@ -186,12 +191,24 @@ class Scheduler:
             self._checker.sync()
             await self._sleep(result, now)
 
+    def _give_up_silent(self, now: float) -> None:
+        """What a new master has said nothing about is unreachable."""
+        if not self.mesos.connected:
+            return
+        for task_id in self._silence.take_silent(now) & self.state.instances.keys():
+            log.warning("task %s: the new master says nothing of it: unreachable", task_id)
+            status = TaskStatus(task_id, "TASK_UNREACHABLE", message="Nothing was heard of it since a master took over")
+            for event in updates.apply(self.state, status, now).events:
+                self.bus.publish(event)
+
     async def _sleep(self, result: Plan, now: float) -> None:
         times = [now + _LONGEST_SLEEP]
         if result.wake_at is not None:
             times.append(result.wake_at)
         if self.mesos.connected:
             times.append(self._reconcile_at)
+            if (look := self._silence.wake_at(now)) is not None:
+                times.append(look)
         until = min(times)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.01, until - time.time())):
@@ -309,7 +326,10 @@ class Scheduler:
         self._suppressed, self._revived = False, (demand, now)
 
     async def _reconcile(self, now: float) -> None:
-        if now < self._reconcile_at:
-            return
-        self._reconcile_at = now + self.config.reconciliation_interval
-        await self._safe(self.mesos.reconcile_all([(i.id, i.agent_id) for i in self.state.instances.values()]))
+        if now >= self._reconcile_at:
+            self._reconcile_at = now + self.config.reconciliation_interval
+            await self._safe(self.mesos.reconcile_all([(i.id, i.agent_id) for i in self.state.instances.values()]))
+        elif self._silence.due(now):
+            asked = [self.state.instances[t] for t in self._silence.waiting & self.state.instances.keys()]
+            if asked:  # of none means of all
+                await self._safe(self.mesos.reconcile([(i.id, i.agent_id) for i in asked]))

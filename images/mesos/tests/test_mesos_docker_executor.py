@@ -22,7 +22,7 @@ ENV = {
     "MESOS_CHECKPOINT": "1",
     "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD": "15secs",
 }
-FLAGS = ["--container=mesos-c1", "--sandbox_directory=/work/s", "--mapped_directory=/mnt/mesos/sandbox",
+FLAGS = ["--container=mesos-c1", "--sandbox_directory=/var/lib/s", "--mapped_directory=/mnt/mesos/sandbox",
          "--docker=/usr/libexec/mesos/docker-for-mesos", "--docker_socket=/var/run/docker.sock",
          "--cgroups_enable_cfs=true", "--launcher_dir=/usr/libexec/mesos"]  # fmt: skip
 
@@ -87,7 +87,7 @@ def test_limits_and_shell() -> None:
     assert option(run, "--net") == ["host"]
     assert option(run, "--name") == ["mesos-c1"]
     assert option(run, "--entrypoint") == ["/bin/sh"]
-    assert option(run, "-v") == ["/work/s:/mnt/mesos/sandbox"]
+    assert option(run, "-v") == ["/var/lib/s:/mnt/mesos/sandbox"]
     assert (run.image, run.command) == ("img:1", ["-c", "echo hi"])
     assert run.variables["MESOS_ALLOCATION_ROLE"] == "farm"
 
@@ -120,7 +120,7 @@ def test_network_volumes_ports_parameters() -> None:
     run = dockerargs.plan(task(container=container), made())
     assert "--privileged" in run.options and "--ip=10.66.0.5" in run.options
     assert (option(run, "--net"), option(run, "--hostname"), option(run, "-p")) == (["fixed"], ["cm"], ["31001:80/tcp"])
-    assert option(run, "-v")[:2] == ["/srv:/data:ro", "/work/s/y:/mnt/mesos/sandbox/x:rw"]
+    assert option(run, "-v")[:2] == ["/srv:/data:ro", "/var/lib/s/y:/mnt/mesos/sandbox/x:rw"]
     assert run.variables["A"] == "b=c" and not any("A=b" in o for o in run.options)
 
 
