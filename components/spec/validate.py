@@ -10,6 +10,7 @@ from .loader import parse, read_federation, read_sites, read_yaml, stack_values
 from .model import Federation, FederationStack, Pool, PoolStack, SiteStack
 from .pool_rules import pool_problems
 from .problems import ConfigError, Problem, with_lines
+from .rough import beyond, rough
 from .rules import (
     HostNetwork,
     federation_problems,
@@ -62,9 +63,11 @@ def plan(
     federation, problems = read_federation(root)
     file = f"Pulumi.{stack}.yaml"
     if federation is None:
+        federation = rough(Federation, read_yaml(root / "federation.yaml")[0])
+    if federation is None:
         problems += placeholder_problems(file, values) + _alone(stack, values, file)
         raise ConfigError(with_lines(problems, root))
-    problems += federation_problems(federation, host)
+    problems += beyond(federation_problems(federation, host), problems)
     problems += placeholder_problems(file, values)
     sites, found = read_sites(federation, root)
     problems += [p for p in found if p.file != file]
@@ -79,13 +82,14 @@ def plan(
         found = [Problem(file, "(whole file)", "the file is missing", f"write it beside Pulumi.yaml, in {root}")]
     elif stack in federation.sites:
         site, found = parse(SiteStack, values, file)
-        if site:
-            found = site_problems(stack, site, federation)
+        if site_like := site or rough(SiteStack, values):
+            found += beyond(site_problems(stack, site_like, federation), found)
         result = Plan(stack, federation, sites, site=site, pools=pools)
     elif "pool" in values:
         own_pool, found = parse(PoolStack, values, file)
-        if own_pool:
-            found = pool_problems(stack, own_pool.pool, federation, sites, pools, home or Path.home())
+        if like := own_pool or rough(PoolStack, values):
+            more = pool_problems(stack, like.pool, federation, sites, pools, home or Path.home())
+            found += beyond(more, found)
         result = Plan(stack, federation, sites, pool=own_pool.pool if own_pool else None, pools=pools)
     else:
         known = ", ".join([FEDERATION_STACK, *federation.sites])

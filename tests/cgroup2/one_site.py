@@ -111,10 +111,11 @@ class Site:
 
     def user(self, command: str, timeout: float = 300) -> str:
         """As the pool's user on the submit node."""
-        port = 2222
-        login = re.search(r"^ *log in +(ssh .*)", (self.home / "run.log").read_text(), re.MULTILINE)
-        assert login, f"no command to log in at port {port} was told"
-        done = subprocess.run([*login.group(1).split(), command], capture_output=True, text=True, timeout=timeout)
+        login = re.search(r"^ *log in +ssh (.*)", (self.home / "run.log").read_text(), re.MULTILINE)
+        assert login, "no command to log in was told"
+        # The first of an option's values counts.
+        ssh = ["ssh", "-o", "ConnectTimeout=120", *login.group(1).split(), command]
+        done = subprocess.run(ssh, capture_output=True, text=True, timeout=timeout)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 

@@ -44,7 +44,8 @@ def test_there_is_version_2_alone(machine: VirtualMachine) -> None:
 
 def test_jobs_ran(site: Site) -> None:
     codes = site.user("condor_history -af ExitCode Owner").splitlines()
-    assert codes == ["0 demo"] * 2
+    assert len(codes) >= 2
+    assert set(codes) == {"0 demo"}
 
 
 def test_machine_and_containers_see_version_2(site: Site, machine: VirtualMachine) -> None:
@@ -77,25 +78,22 @@ def test_felix_programmed_nftables(site: Site, machine: VirtualMachine) -> None:
     assert int(rules) > 10
 
 
-def test_an_agent_made_anew_keeps_its_tasks(site: Site, machine: VirtualMachine) -> None:
+def test_an_agent_started_again_keeps_its_tasks(site: Site, machine: VirtualMachine) -> None:
     before = executor(machine)
     site.user(
-        "mkdir -p keep && cd keep && printf 'executable=/bin/sleep\\narguments=60\\ntransfer_executable=false\\n"
+        "mkdir -p keep && cd keep && rm -f l && printf 'executable=/bin/sleep\\narguments=150\\ntransfer_executable=false\\n"
         "log=l\\nrequest_memory=64MB\\nrequest_disk=1MB\\nqueue\\n' > s && condor_submit -terse s"
     )
     wait_for("the job runs", lambda: "Job executing" in site.user("cat keep/l"))
     on(machine, "docker restart mesos-agent")
-    wait_for(
-        "the agent is back", lambda: "Re-registered" in _agent_log(machine) or "re-registered" in _agent_log(machine)
-    )
+    since = '"$(docker inspect -f {{.State.StartedAt}} mesos-agent)"'
+    log = f"docker logs --since {since} mesos-agent 2>&1 | grep -c 'Re-registered with master' || true"
+    wait_for("the agent is back", lambda: on(machine, log).strip() != "0")
+    assert "Job terminated" not in site.user("cat keep/l"), "the job ended before the agent was back"
     site.user("condor_wait -wait 600 keep/l", timeout=660)
     assert executor(machine) == before
     ended = site.user("condor_history -limit 1 -af ExitCode NumJobStarts Args").split()
-    assert ended == ["0", "1", "60"]
-
-
-def _agent_log(machine: VirtualMachine) -> str:
-    return on(machine, "docker logs --since 10m mesos-agent 2>&1")
+    assert ended == ["0", "1", "150"]
 
 
 def test_nothing_is_left_to_change(site: Site) -> None:

@@ -157,6 +157,7 @@ def test_the_public_client_drives_marathon(farm: Farm) -> None:
         client.scale_app("/tests/sleeper", instances=3)
         wait_for("three tasks", lambda: client.get_app("/tests/sleeper").tasks_running == 3)
         wait_for("three healthy", lambda: client.get_app("/tests/sleeper").tasks_healthy == 3)
+        wait_for("the scaling is done", lambda: not client.get_app("/tests/sleeper").deployments)
         client.restart_app("/tests/sleeper")
         wait_for("the restart is done", lambda: not client.get_app("/tests/sleeper").deployments)
         assert len(client.list_tasks("/tests/sleeper")) == 3
