@@ -22,8 +22,9 @@ APP_NAME = {
 # Seconds. An agent that is gone without a word: its tasks count as lost after the first, are given up after
 # the second.
 UNREACHABLE = {"inactiveAfterSeconds": 30, "expungeAfterSeconds": 60}
-# The submit node cannot run anywhere else, its queue is there: it waits for its machine.
-UNREACHABLE_PINNED = {"inactiveAfterSeconds": 300, "expungeAfterSeconds": 600}
+# The submit node cannot run anywhere else, its queue is there. Should its machine come back with it, it goes on; should the
+# machine come back without it, another one starts at once.
+UNREACHABLE_PINNED = {"inactiveAfterSeconds": 30, "expungeAfterSeconds": 600}
 
 
 def app_id(spec: PoolSpec, role: PoolRole) -> str:

@@ -18,6 +18,12 @@ NAME, SITE, POOL = "aerie-cgroup2", "torino", "demo"
 # The host has a route to the front-end alone, so that these stay clear of its own networks and other federations'.
 LANS, WAN, CONTAINERS, FIXED = "10.91.0.0/16", "10.92.0.0/24", "10.93.0.0/16", "10.94.0.0/24"
 LAN, FRONT_END = "10.91.1.0/24", "10.91.1.10"
+# Limits of time that an emulated host does not keep, in the clone only: file, text, text instead.
+SLOW = (
+    ("tools/login.py", '"ConnectTimeout=5"', '"ConnectTimeout=90"'),
+    ("components/batch/apps.py", '"timeoutSeconds": 15,', '"timeoutSeconds": 120,'),
+    ("components/batch/marathon_app.py", "seconds: int = 300,", "seconds: int = 1200,"),
+)
 MACHINE = f"{NAME}-{SITE}-front-end"  # the container that acts as the machine
 
 
@@ -45,12 +51,17 @@ def small_pool(stack: dict[str, Any]) -> dict[str, Any]:
 
 
 def rewrite(path: Path) -> None:
-    """Makes the clone at `path` one of a single site."""
+    """Makes the clone at `path` one of a single site, on a slow host."""
 
     def edit(name: str, change: Any) -> None:
         file = path / name
         file.write_text(yaml.safe_dump(change(yaml.safe_load(file.read_text())), sort_keys=False))
 
+    for name, usual, patient in SLOW:
+        file = path / name
+        text = file.read_text()
+        assert usual in text, f"{name} has no {usual!r} any more: see SLOW in {__file__}"
+        file.write_text(text.replace(usual, patient))
     edit("federation.yaml", one_site)
     edit(f"Pulumi.{POOL}.yaml", small_pool)
     edit(f"Pulumi.{SITE}.yaml", lambda s: {"config": s["config"] | {"aerie:agents": 0}})
