@@ -1,6 +1,6 @@
 """What this stack is, and what stands in it: see ARCHITECTURE.md."""
 
-import sys
+from pulumi import RunError
 
 from components.batch.quorum import NoQuorum
 from components.program import run
@@ -9,5 +9,5 @@ from components.spec.problems import ConfigError
 try:
     run()
 except (ConfigError, NoQuorum) as refused:
-    print(refused, file=sys.stderr)
-    sys.exit(1)
+    # Told as it is, without a traceback: it says what to do.
+    raise RunError(str(refused)) from None

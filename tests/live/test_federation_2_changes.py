@@ -151,16 +151,21 @@ def test_the_public_client_drives_marathon(farm: Farm) -> None:
             )
         ],
     )
+
+    def idle() -> bool:
+        return not client.get_app("/tests/sleeper").deployments
+
     client.create_app("/tests/sleeper", app)
     try:
         wait_for("one task", lambda: client.get_app("/tests/sleeper").tasks_running == 1)
+        wait_for("the deployment is done", idle)
         client.scale_app("/tests/sleeper", instances=3)
         wait_for("three tasks", lambda: client.get_app("/tests/sleeper").tasks_running == 3)
         wait_for("three healthy", lambda: client.get_app("/tests/sleeper").tasks_healthy == 3)
-        wait_for("the scaling is done", lambda: not client.get_app("/tests/sleeper").deployments)
+        wait_for("the scaling is done", idle)
         client.restart_app("/tests/sleeper")
-        wait_for("the restart is done", lambda: not client.get_app("/tests/sleeper").deployments)
-        assert len(client.list_tasks("/tests/sleeper")) == 3
+        wait_for("the restart is done", idle)
+        wait_for("three tasks again", lambda: len(client.list_tasks("/tests/sleeper")) == 3)
     finally:
         client.delete_app("/tests/sleeper", force=True)
     wait_for("its end", lambda: "/tests/sleeper" not in [a.id for a in client.list_apps()])
