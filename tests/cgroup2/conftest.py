@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,17 +49,22 @@ def machine(request: pytest.FixtureRequest) -> Iterator[vm.VirtualMachine]:
     made = vm.VirtualMachine(
         folder, [(f"aerie/{n}", tags[n]) for n in IMAGES], f"aerie/registry:{tags['registry']}", [one_site.FRONT_END]
     )
-    start = time.monotonic()
+    start, good = time.monotonic(), False
     try:
         if not kept:
             made.start()
             print(f"\nhost up after {time.monotonic() - start:.0f} s; its files are in {folder}", flush=True)
         yield made
+        good = not request.session.testsfailed
     finally:
         if request.config.getoption("--keep"):
             print(f"the host is kept, to go on with --host {folder}; to look at it: {' '.join(made.ssh())}")
         else:
             made.stop()
+            if good:
+                shutil.rmtree(folder)
+            else:
+                print(f"logs and the site's keys are kept: {folder}")
 
 
 @pytest.fixture(scope="session")
