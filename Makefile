@@ -32,7 +32,10 @@ unit: setup ## fast tests: no Docker
 test: setup ## everything: lint, unit tests, and the live tests on a real federation
 	@tools/test
 
+test-cgroup2: setup ## a site on a host with cgroup v2 only, under QEMU: slow
+	@$(ENV); unset AERIE_HOME; $(PYTHON) -m pytest tests/cgroup2 -s
+
 bench: setup ## the figures of docs/benchmarks.md
 	@$(ENV); $(PYTHON) -m tools.bench
 
-.PHONY: help setup images up status down lint unit test bench
+.PHONY: help setup images up status down lint unit test test-cgroup2 bench
