@@ -11,7 +11,7 @@ import pulumi
 from .cluster import marathon, mesos, quorum
 from .cluster.container import ContainerSpec
 from .cluster.service import Service, ServiceArgs
-from .fabric.calico import calico_container
+from .fabric.calico import calico_container, forget_node
 from .fabric.calico_objects import calico_objects_yaml
 from .fabric.vpn import Vpn, VpnArgs
 from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
@@ -93,6 +93,8 @@ class Site(pulumi.ComponentResource):
             self._quorum_member(front_end)
         for machine in self.machines:
             self._node(machine)
+        for machine in self.machines[1:]:
+            forget_node(machine, front_end, self._child)
         self.register_outputs({})
 
     def _generation(self, identity: str) -> int:

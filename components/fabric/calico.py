@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pulumi
+from pulumi_command import remote
+
 from ..cluster.container import FILES, ContainerSpec
 from ..iaas.machine import Machine
 from ..spec import addresses
@@ -45,4 +48,25 @@ def calico_container(federation: Federation, machine: Machine, image: str) -> Co
         capabilities=("NET_ADMIN", "NET_RAW", "SYS_ADMIN"),
         options=("--pid", "host", "--security-opt", "systempaths=unconfined"),
         memory=512,
+    )
+
+
+def forget_node(agent: Machine, front_end: Machine, opts: pulumi.ResourceOptions) -> remote.Command:
+    """Makes nothing; its end is that Calico forgets the agent: a node that is no more would stay everybody's BGP peer.
+
+    The front-end does it, since the agent is gone by then. With the whole site the front-end goes too, and nothing is done.
+    """
+    return remote.Command(
+        f"{agent.name}-calico-node",
+        connection=front_end.connection,
+        create="true",
+        delete=f"docker exec calico calicoctl delete node {agent.name} --skip-not-exists",
+        add_previous_output_in_env=False,
+        # No triggers: an agent that is made anew keeps its name, and must not be forgotten.
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                depends_on=[front_end.ready] if front_end.ready else [], deleted_with=front_end.resource
+            ),
+        ),
     )

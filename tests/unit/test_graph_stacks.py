@@ -117,7 +117,10 @@ def test_services_are_made_anew_with_their_machine(graphs: Graphs) -> None:
     graph = graphs("torino")
     for command in graph.of("remote:Command"):
         name = command.deleted_with.rpartition("::")[2]
-        assert command.inputs["triggers"] == [f"id of {name}"], command.name
+        if command.name.endswith("-calico-node"):  # made anew, it would have a machine forgotten that is there
+            assert "triggers" not in command.inputs
+        else:
+            assert command.inputs["triggers"] == [f"id of {name}"], command.name
 
 
 def test_certificates_say_where_their_server_is(graphs: Graphs) -> None:
