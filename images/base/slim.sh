@@ -35,17 +35,19 @@ chmod 0755 "$root/usr/sbin/policy-rc.d"
 cp "$(dirname "$0")/install-packages" "$root/usr/local/sbin/install-packages"
 chmod 0755 "$root/usr/local/sbin/install-packages"
 
-# deb.debian.org whatever mirror made the tree, and the security updates, which debootstrap does not name.
+# Packages come from where the tree came from, and the security updates, which debootstrap does not name, from beside it.
+mirror=$(awk '$1 == "deb" { print $2; exit }' "$root/etc/apt/sources.list")
+mirror=${mirror%/}
 rm -f "$root/etc/apt/sources.list"
-cat > "$root/etc/apt/sources.list.d/debian.sources" <<'X'
+cat > "$root/etc/apt/sources.list.d/debian.sources" <<X
 Types: deb
-URIs: http://deb.debian.org/debian
+URIs: ${mirror:?debootstrap named no mirror}
 Suites: trixie trixie-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 
 Types: deb
-URIs: http://deb.debian.org/debian-security
+URIs: $mirror-security
 Suites: trixie-security
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg

@@ -28,7 +28,7 @@ set_up_venv() {
 		"$python" -m venv "$dir"
 		"$dir/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
 			-r "$root/requirements.txt" -r "$root/requirements-dev.txt" 9>&- ||
-			fail "pip could not install the Python packages" "Its last words are above. It needs pypi.org or a mirror (PIP_INDEX_URL)."
+			fail "pip could not install the Python packages" "Its last words are above. pip needs its package index, or a mirror of it (PIP_INDEX_URL)."
 		touch "$dir/.complete"
 	else
 		say "venv: ${dir##*/} is there"
