@@ -12,6 +12,7 @@ READY = "/var/lib/aerie/ready"  # is there once all of the below went through
 METADATA = "169.254.169.254"  # where a cloud gives out the user data, and with it the host key
 
 SYSCTL = """net.ipv4.ip_forward = 1
+net.ipv4.tcp_retries2 = 8
 # Packets of one connection may come in over the VPN and leave over the LAN.
 net.ipv4.conf.all.rp_filter = 2
 net.ipv4.conf.default.rp_filter = 2

@@ -39,6 +39,9 @@ setup_kernel() {
     # Packets of one connection may come in over a VPN and leave over the LAN.
     set_kernel net.ipv4.conf.all.rp_filter 2
     set_kernel net.ipv4.conf.default.rp_filter 2
+    # A machine that vanished closes no connection: what it does not acknowledge is given up after about 100 s, not 15 minutes.
+    # Else Mesos' master goes on writing into the old connection of an agent that is back long since.
+    set_kernel net.ipv4.tcp_retries2 8
     local interface
     for interface in /proc/sys/net/ipv4/conf/*/rp_filter; do
         [ "$(cat "$interface")" = 1 ] && echo 2 > "$interface"

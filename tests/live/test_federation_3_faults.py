@@ -68,7 +68,7 @@ def test_loss_of_a_whole_site(farm: Farm) -> None:
         two_front_ends_down_refuse_a_pool(farm, site)
     finally:
         docker("start", *[farm.machine(m) for m in lost])
-    wait_for("the site is back", lambda: farm.run("make", "status", check=False).returncode == 0, 240, 3)
+    wait_for("the site is back", lambda: farm.run("make", "status", check=False).returncode == 0, 360, 3)
     cluster = farm.submit("after", 1, 6)
     farm.wait_jobs("after", 120)
     assert len(farm.history(cluster, "ExitCode")) == 6
