@@ -153,7 +153,14 @@ def test_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
             settle_group = c.get_group("/g")
             assert settle_group.apps[0].id == "/g/x" and {g.id for g in c.list_groups()} == {"/a", "/g"}
             assert c.get_info().framework_id and c.get_leader()["leader"] and c.ping()
-            assert c.list_queue() is not None and c.list_endpoints() is not None
+            # An app that no agent can take is in the queue, and the client reads the item.
+            c.create_app("/huge", MarathonApp(cmd="x", cpus=9999, mem=16, instances=1))
+            end = time.monotonic() + 20
+            while not (queue := c.list_queue()):
+                assert time.monotonic() < end
+            assert queue[0].count == 1
+            c.delete_app("/huge", force=True)
+            assert c.list_endpoints() is not None
             c.delete_group("/g", force=True)
             c.delete_app("/a/b", force=True)
             settle()

@@ -206,7 +206,6 @@ def queue(state: State, unplaced: dict[str, int], rejections: dict[str, Rejectio
             {
                 "app": spec.raw,
                 "count": count,
-                "role": spec.role,
                 "delay": {"timeLeftSeconds": int(left + 0.999), "overdue": left <= 0},
                 "since": stamp(state.waiting_since.get(app_id, now)),
                 "processedOffersSummary": summary,
