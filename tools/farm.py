@@ -8,6 +8,7 @@ python -m tools.farm check             judges the machine and the configuration,
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 import time
@@ -25,8 +26,9 @@ from components.batch.marathon_client import Marathon, MarathonError, settled
 from components.batch.types import PoolRole
 from components.iaas.docker import LABEL
 from components.spec import addresses
+from components.spec.loader import read_federation
 from components.spec.model import Federation, Pool
-from components.spec.problems import ConfigError
+from components.spec.problems import ConfigError, with_lines
 from components.spec.validate import FEDERATION_STACK, read_pools
 
 from . import jobs, stacks
@@ -78,8 +80,6 @@ def prepare_keys(root: Path) -> None:
     for path in sorted(root.glob("Pulumi.*.yaml")):
         for word in path.read_text().replace("[", " ").replace("]", " ").replace(",", " ").split():
             if word.startswith("$AERIE_HOME/ssh/") and word.endswith(".pub"):
-                from components.spec.loader import read_federation
-
                 federation, _ = read_federation(root)
                 if federation:
                     make_user_key(aerie_home(federation), Path(word).name.removesuffix(".pub"))
@@ -247,9 +247,6 @@ def down(console: Console, root: Path = ROOT) -> None:
 
 def configuration_or_name(root: Path) -> Federation:
     """The federation even if its files have mistakes in other places: what is up must always come down."""
-    from components.spec.loader import read_federation
-    from components.spec.problems import with_lines
-
     federation, problems = read_federation(root)
     if federation is None:
         raise ConfigError(with_lines(problems, root))
@@ -258,8 +255,6 @@ def configuration_or_name(root: Path) -> Federation:
 
 def existing_stacks(root: Path) -> set[str]:
     """The stacks that the backend has."""
-    import json
-
     done = subprocess.run(["pulumi", "stack", "ls", "--json"], cwd=root, capture_output=True, text=True)
     return {s["name"] for s in json.loads(done.stdout)} if done.returncode == 0 and done.stdout.strip() else set()
 
