@@ -39,7 +39,9 @@ def answers(address: str, port: int = MARATHON, seconds: float = SECONDS) -> boo
     there = http.client.HTTPSConnection(address, port, timeout=seconds, context=context)
     try:
         there.request("GET", "/ping")
-        return there.getresponse().status < 500
+        said = there.getresponse()
+        # Marathon's own word: where the site is not up, a gateway on the way may answer in its place.
+        return said.status == 200 and said.read(64).strip() == b"pong"
     except (OSError, http.client.HTTPException):
         return False
     finally:
