@@ -1,42 +1,26 @@
-"""A pool's stack: three Marathon apps, and the way in for its users."""
+"""A pool's stack: its containers by three Marathon apps or by a framework of its own, and the way in for its users."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
 
-from .batch.apps import APP_NAME, environment, marathon_apps
 from .batch.login import login_container
-from .batch.marathon_app import MarathonApp, MarathonLogin
+from .batch.marathon_app import MarathonLogin
 from .batch.plan import pool_spec
 from .batch.tokens import pool_secrets
-from .batch.types import PoolRole, PoolSecrets, RoleSecrets
 from .cluster.service import Service, ServiceArgs
 from .iaas.docker import SshLogin, connection
 from .iaas.machine import Machine, front_end_name
 from .identity.resources import SigningKey, SshKey
 from .outputs import secret
-from .site import FederationOutputs, of_site
+from .pool_framework import by_framework
+from .pool_marathon import by_marathon
+from .pool_parts import PoolArgs, PoolParts
+from .site import of_site
 from .spec import addresses
-from .spec.model import Federation
-from .spec.model import Pool as PoolModel
-
-NO_SECRETS = PoolSecrets(*[RoleSecrets(token="", signing_key=b"-", ssh_host_key="-")] * 3)
-
-
-@dataclass
-class PoolArgs:
-    """`images` are the references that machines pull; `site_host_keys` are those of the submit node's site, by machine."""
-
-    federation: Federation
-    pool: PoolModel
-    images: Mapping[str, str]
-    shared: FederationOutputs
-    site_host_keys: pulumi.Output[dict[str, str]]
 
 
 class Pool(pulumi.ComponentResource):
@@ -61,34 +45,26 @@ class Pool(pulumi.ComponentResource):
             args.shared.password("marathon-admin"),
             args.shared.ca_certificate,
         )
-        # In this order, so that the first daemons find their collector; each is created once the one before is healthy.
-        before: list[pulumi.Resource] = []
-        self.apps: dict[PoolRole, MarathonApp] = {}
-        roles = (PoolRole.CENTRAL_MANAGER, PoolRole.SUBMIT, PoolRole.EXECUTOR)
-        for role, app in zip(roles, marathon_apps(self.spec, args.images["htcondor"], NO_SECRETS), strict=True):
-            app.pop("env")
-            self.apps[role] = MarathonApp(
-                f"{name}-{APP_NAME[role]}",
-                marathon,
-                app,
-                secrets.apply(lambda s, role=role: environment(self.spec, role, s)),  # type: ignore[misc]
-                opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=before)),
-            )
-            before = [self.apps[PoolRole.CENTRAL_MANAGER]]
-        self._login(name, child)
+        front_end = self._front_end()
+        container = login_container(
+            name,
+            args.images["login"],
+            front_end.address,
+            args.pool.submit_node.ssh_port,
+            self.spec.submit_node.address,
+        )
+        login = Service(f"{name}-login", ServiceArgs(front_end, container), child)
+        parts = PoolParts(name, args, self.spec, secrets, marathon, front_end, login, child)
+        self._more_outputs = by_framework(parts) if args.pool.via == "framework" else by_marathon(parts)
         self.register_outputs({})
 
-    def _login(self, name: str, child: pulumi.ResourceOptions) -> None:
+    def _front_end(self) -> Machine:
         args = self._args
         site = args.pool.submit_node.site
         front_end, address = front_end_name(site), addresses.front_end(args.federation, site)
         host_key = of_site(args.site_host_keys, front_end, "host key")
         ssh = SshLogin(of_site(args.shared.ssh_private_keys, site, "SSH key"), "", {front_end: host_key}, {})
-        machine = Machine(front_end, site, address, True, connection(ssh, front_end, address), None, host_key, None)
-        container = login_container(
-            name, args.images["login"], address, args.pool.submit_node.ssh_port, self.spec.submit_node.address
-        )
-        Service(f"{name}-login", ServiceArgs(machine, container), child)
+        return Machine(front_end, site, address, True, connection(ssh, front_end, address), None, host_key, None)
 
     def outputs(self) -> dict[str, object]:
         """What a user of the pool needs to know."""
@@ -103,6 +79,7 @@ class Pool(pulumi.ComponentResource):
             "central_manager": self.spec.central_manager.address,
             "submit_node": self.spec.submit_node.address,
             "users": [u.name for u in args.pool.users],
+            **self._more_outputs,
         }
 
 

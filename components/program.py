@@ -16,7 +16,8 @@ from .batch.quorum import require_quorum
 from .federation import Federation, FederationArgs
 from .host import host_networks
 from .iaas.docker import PUSH_REGISTRY
-from .pool import Pool, PoolArgs
+from .pool import Pool
+from .pool_parts import PoolArgs
 from .site import FederationOutputs, Site, SiteArgs
 from .spec import addresses
 from .spec.loader import read_federation

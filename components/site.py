@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
 from .iaas.machine import Machine, machine_names
 from .iaas.openstack import OpenStackMachines, OpenStackMachinesArgs
 from .identity.resources import Certificate, Password, SshKey
+from .outputs import secret
 from .spec import addresses
 from .spec.model import Federation, SiteStack
 
@@ -40,7 +40,18 @@ class FederationOutputs:
 
     def password(self, name: str) -> pulumi.Output[str]:
         """One of the federation's passwords."""
-        return pulumi.Output.secret(self.passwords.apply(lambda all_: all_[name]))
+        return secret(of_all(self.passwords, name).apply(lambda all_: all_[name]))
+
+
+def of_all(passwords: pulumi.Output[dict[str, str]], name: str) -> pulumi.Output[dict[str, str]]:
+    """All passwords; says what to do if the federation's stack is too old to have the one called `name`."""
+
+    def check(all_: dict[str, str]) -> dict[str, str]:
+        if name not in all_:
+            raise ValueError(f"the federation's stack has no password {name} yet: run pulumi up -s federation first")
+        return all_
+
+    return passwords.apply(check)
 
 
 def of_site(values: pulumi.Output[dict[str, str]], site: str, what: str) -> pulumi.Output[str]:
@@ -167,16 +178,8 @@ class Site(pulumi.ComponentResource):
             {
                 **tls,
                 "zk": self._zookeeper_url("mesos"),
-                "acls": json.dumps(mesos.master_acls(), indent=1, sort_keys=True),
-                "credentials": shared.passwords.apply(
-                    lambda p: mesos.credentials(
-                        {
-                            mesos.AGENT: p["mesos-agent"],
-                            mesos.MARATHON: p["mesos-marathon"],
-                            mesos.OPERATOR: p["mesos-operator"],
-                        }
-                    )
-                ),
+                "acls": mesos.acls_text(mesos.master_acls()),
+                "credentials": secret(of_all(shared.passwords, "pools").apply(mesos.master_credentials)),
             },
         )
         self._service(
@@ -224,7 +227,7 @@ class Site(pulumi.ComponentResource):
                 "http-credentials": shared.password("mesos-operator").apply(
                     lambda p: mesos.credentials({mesos.OPERATOR: p})
                 ),
-                "acls": json.dumps(mesos.agent_acls(), indent=1, sort_keys=True),
+                "acls": mesos.acls_text(mesos.agent_acls()),
                 "jwt-key": Password(
                     f"{machine.name}-executors", self._generation(f"{machine.name}-executors"), self._child
                 ).value,

@@ -4,7 +4,8 @@
     python -m tools.bench memory     memory of each machine and of each service on it
     python -m tools.bench rtt        container to container: one node, one site, two sites; beside a plain bridge and the tunnel
     python -m tools.bench drivers    memory and time of `pulumi up` for 5, 20 and 50 agents, by Docker providers and by SSH commands
-    python -m tools.bench            all but `drivers`, of the federation that is up
+    python -m tools.bench pool       a pool by the framework: starts, throughput, shrinking; beside a plain HTCondor
+    python -m tools.bench            all but `drivers` and `pool`, of the federation that is up
 
 A federation must be up (`make up`), except for `drivers`.
 """
@@ -24,7 +25,7 @@ from rich.table import Table
 from components.spec.loader import read_federation
 from components.spec.model import Federation
 
-from . import bench_drivers, bench_rtt, stacks
+from . import bench_drivers, bench_pool, bench_rtt, stacks
 
 ROOT = stacks.ROOT
 
@@ -101,7 +102,10 @@ def main(argv: list[str] | None = None) -> int:
         prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "what", nargs="*", choices=["preview", "memory", "rtt", "drivers", []], help="default: all but drivers"
+        "what",
+        nargs="*",
+        choices=["preview", "memory", "rtt", "drivers", "pool", []],
+        help="default: all but drivers and pool",
     )
     args = parser.parse_args(argv)
     console = Console(highlight=False, width=120)
@@ -115,6 +119,7 @@ def main(argv: list[str] | None = None) -> int:
             "memory": lambda: memory(console, federation),
             "rtt": lambda: rtt(console, federation),
             "drivers": lambda: bench_drivers.drivers(console),
+            "pool": lambda: bench_pool.pool(console, federation, ROOT),
         }[what]()
     console.print("Next: write what changed into docs/benchmarks.md, with the machine's size")
     return 0

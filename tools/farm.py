@@ -1,7 +1,7 @@
 """Brings a whole federation up, from images to finished jobs, and down again.
 
 python -m tools.farm up [--jobs N]     what `make up` does after the machine's set-up
-python -m tools.farm down              removes every stack, container, network and volume of the federation
+python -m tools.farm down [--jobs-too] removes every stack, container, network and volume of the federation
 python -m tools.farm check             judges the machine and the configuration, changes nothing
 """
 
@@ -22,9 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from components.batch.apps import APP_NAME
+from components.batch.framework_client import Framework, FrameworkError
 from components.batch.marathon_client import Marathon, MarathonError, settled
 from components.batch.types import PoolRole
 from components.iaas.docker import LABEL
+from components.iaas.machine import front_end_name
 from components.spec import addresses
 from components.spec.loader import read_federation
 from components.spec.model import Federation, Pool
@@ -32,7 +34,7 @@ from components.spec.problems import ConfigError, with_lines
 from components.spec.validate import FEDERATION_STACK, read_pools
 
 from . import jobs, stacks
-from .login import Login, aerie_home, make_user_key, pool_config, pool_login
+from .login import Login, aerie_home, machine_logins, make_user_key, pool_config, pool_login
 from .preflight import configuration, look, machine_problems
 from .recovery import recover
 
@@ -43,6 +45,9 @@ NEXT_AFTER_UP = """Next:
   see it all        make status
   change a stack    eval "$(tools/env)"; edit Pulumi.torino.yaml; pulumi preview -s torino --diff; pulumi up -s torino
   take it down      make down"""
+
+DESTROY_ANYWAY = "pool.destroy_with_jobs"  # in what a pool says that is not destroyed while jobs run
+NEXT_AFTER_REFUSAL = "To end the jobs with the pool: python -m tools.farm down --jobs-too"
 
 
 class Refused(Exception):
@@ -108,6 +113,12 @@ def marathon_of(federation: Federation, root: Path) -> Marathon:
     )
 
 
+def framework_of(name: str, root: Path, seconds: float) -> Framework:
+    """A client with the pool's own credentials."""
+    own, shared = stacks.outputs(name, root), stacks.outputs(FEDERATION_STACK, root)
+    return Framework(name, own["rest"], own["rest_user"], own["rest_password"], shared["ca_certificate"], seconds)
+
+
 def wait_for_quorum(federation: Federation, marathon: Marathon, console: Console, seconds: float = 180) -> None:
     """Until a Marathon leads, which takes a quorum of ZooKeeper and a leading Mesos master."""
     until, told = time.monotonic() + seconds, ""
@@ -128,10 +139,15 @@ def wait_for_quorum(federation: Federation, marathon: Marathon, console: Console
         time.sleep(1)
 
 
-def wait_for_pool(marathon: Marathon, name: str, login: Login, console: Console, seconds: float = 420) -> None:
-    """Until the pool's apps are all healthy, whatever happened to their machines meanwhile, and its submit node lets us in."""
-    for role in PoolRole:
-        marathon.wait(f"/{name}/{APP_NAME[role]}", settled, seconds)
+def wait_for_pool(marathon: Marathon, name: str, pool: Pool, login: Login, console: Console, root: Path = ROOT) -> None:
+    """Until the pool is whole, whatever happened to its machines meanwhile, and its submit node lets us in."""
+    seconds = 420.0
+    if pool.via == "framework":
+        marathon.wait(f"/{name}/framework", settled, seconds)
+        framework_of(name, root, seconds).wait(pool.executors.count)
+    else:
+        for role in PoolRole:
+            marathon.wait(f"/{name}/{APP_NAME[role]}", settled, seconds)
     until = time.monotonic() + 60
     while (done := login.run("true")).returncode:
         if time.monotonic() > until:
@@ -192,7 +208,7 @@ def up(console: Console, count: int, root: Path = ROOT) -> None:
             login = pool_login(federation, name, pool, stacks.outputs(name, root)["ssh_host_key"], user)
             commands.append(f"ssh -F {pool_config(aerie_home(federation), name)} {name}")
             if login.key.exists():
-                wait_for_pool(marathon, name, login, console)
+                wait_for_pool(marathon, name, pool, login, console, root)
                 run_jobs(login, count, console)
             else:
                 console.print(f"  no key of {user} here: no jobs run", highlight=False)
@@ -217,8 +233,10 @@ def summary(console: Console, phases: Phases, federation: Federation, commands: 
     console.print(NEXT_AFTER_UP.format(login=commands[0] if commands else "(no pool)"), highlight=False, soft_wrap=True)
 
 
-def down(console: Console, root: Path = ROOT) -> None:
-    """Destroys the stacks in the order opposite to `up`, then whatever carries the federation's label."""
+def down(console: Console, jobs_too: bool = False, root: Path = ROOT) -> None:
+    """Destroys the stacks in the order opposite to `up`, then whatever carries the federation's label.
+
+    Where a pool is not destroyed because jobs run in it, what it stands on is left too; unless `jobs_too`."""
     federation = configuration_or_name(root)
     steps = stacks.order(root, federation)
     logs = aerie_home(federation) / "logs"
@@ -231,9 +249,13 @@ def down(console: Console, root: Path = ROOT) -> None:
         if not names:
             continue
         console.print(f"[bold]{', '.join(names)}[/]")
+        if jobs_too and step is steps[2]:
+            end_jobs(federation, names, console, root)
         try:
             stacks.run("destroy", names, console, logs, root)
         except stacks.StackFailed as error:
+            if DESTROY_ANYWAY in str(error) and not jobs_too:
+                raise Refused(f"{error}\nthe sites are left as they are. {NEXT_AFTER_REFUSAL}") from error
             trouble += f"{error}\n"
         else:
             subprocess.run([str(root / "tools" / "stack-init"), "--remove", *names], cwd=root, check=True)
@@ -243,6 +265,22 @@ def down(console: Console, root: Path = ROOT) -> None:
     if trouble:
         raise Refused(trouble + "run make down again once that is mended")
     console.print("Everything of the federation is gone; images and caches are kept. Next: make up")
+
+
+def end_jobs(federation: Federation, names: list[str], console: Console, root: Path) -> None:
+    """Removes all jobs of the pools, so that nothing refuses to be destroyed; what cannot be reached has none that matter."""
+    pools = read_pools(root, federation)
+    for name in (n for n in names if n in pools):
+        site = pools[name].submit_node.site
+        try:
+            shared = stacks.outputs(FEDERATION_STACK, root)
+            logins = machine_logins(federation, shared, site, stacks.outputs(site, root))
+            done = logins[front_end_name(site)].run(jobs.remove_script(name), timeout=120)
+        except (stacks.StackFailed, KeyError, subprocess.TimeoutExpired) as error:
+            console.print(f"  the jobs of {name} were not removed: {error}", highlight=False)
+            continue
+        said = done.stderr.strip() if done.returncode else "all jobs were removed"
+        console.print(f"  {name}: {said}", highlight=False)
 
 
 def configuration_or_name(root: Path) -> Federation:
@@ -284,7 +322,8 @@ def main(argv: list[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     upping = verbs.add_parser("up", help="bring everything up, ending with finished jobs")
     upping.add_argument("--jobs", type=int, default=24, help="how many jobs to run in each pool (default 24)")
-    verbs.add_parser("down", help="remove everything that `up` made")
+    downing = verbs.add_parser("down", help="remove everything that `up` made")
+    downing.add_argument("--jobs-too", action="store_true", help="also while jobs run: they are removed")
     verbs.add_parser("check", help="judge machine and configuration only")
     args = parser.parse_args(argv)
     console = Console(highlight=False)
@@ -292,11 +331,11 @@ def main(argv: list[str] | None = None) -> int:
         if args.verb == "up":
             up(console, args.jobs)
         elif args.verb == "down":
-            down(console)
+            down(console, args.jobs_too)
         else:
             prepare_keys(ROOT)
             check(console)
-    except (ConfigError, Refused, stacks.StackFailed, jobs.JobsFailed, MarathonError) as error:
+    except (ConfigError, Refused, stacks.StackFailed, jobs.JobsFailed, MarathonError, FrameworkError) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from components.batch.guard import find_script
+
 from .login import Login
 
 SUBMIT = """executable = /bin/sh
@@ -95,3 +97,21 @@ def sites_of(login: Login) -> dict[str, str]:
     if done.returncode or not done.stdout.strip():
         return {}
     return {ad["Machine"]: ad.get("AerieSite", "?") for ad in json.loads(done.stdout)}
+
+
+def remove_script(pool: str, seconds: int = 60) -> str:
+    """For the submit node's front-end: removes all jobs of the pool and waits until none runs. Without a submit node nothing is done."""
+    queue = "condor_q -allusers -constraint 'JobStatus == 2 || JobStatus == 6' -af ClusterId"
+    return f"""id=$({find_script(pool, "submit")} | head -n 1)
+[ -n "$id" ] || exit 0
+docker exec "$id" condor_rm -all >/dev/null || exit 1
+tries=0
+while [ -n "$(docker exec "$id" {queue})" ]; do
+  tries=$((tries + 1))
+  if [ "$tries" -ge {seconds} ]; then
+    echo "jobs of pool {pool} still run {seconds} s after they were removed" >&2
+    exit 1
+  fi
+  sleep 1
+done
+"""

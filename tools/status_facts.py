@@ -21,12 +21,13 @@ class Machine:
 
 @dataclass(frozen=True)
 class PoolWanted:
-    """A pool that should be there. `login` is the command that gets its first user in."""
+    """A pool that should be there. `login` is the command that gets its first user in; `executors` are the fixed ones."""
 
     name: str
     submit_site: str
     executors: int
     login: str = ""
+    framework: bool = False  # run by a framework of its own, not by three Marathon apps
 
 
 @dataclass(frozen=True)
@@ -180,10 +181,78 @@ class Marathon:
 
 
 @dataclass(frozen=True)
+class Role:
+    """A central manager or the submit node, as the pool's framework sees it. `why` it is not healthy."""
+
+    name: str
+    phase: str
+    healthy: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Count:
+    """Executors of one kind."""
+
+    running: int = 0
+    launching: int = 0
+    draining: int = 0
+    unreachable: int = 0
+
+
+@dataclass(frozen=True)
+class WaitingJobs:
+    """Idle jobs that ask for the same, and why they wait; `never`: nothing but a change of them or of the pool can help."""
+
+    jobs: str
+    count: int
+    owner: str
+    why: str
+    never: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the framework decided; `when` as it says it."""
+
+    when: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What a pool's framework says. If it does not answer, `trouble` says why and the rest is empty.
+
+    `data_age`: seconds since HTCondor last told it of the queue, None if it never did. `idle`, `held`: jobs; None without data.
+    `holds`, `share`: cores."""
+
+    answers: bool
+    trouble: str = ""
+    url: str = ""
+    connected: bool = False
+    paused: bool = False
+    gone: bool = False
+    roles: tuple[Role, ...] = ()
+    fixed_wanted: int = 0
+    fixed: Count = Count()
+    elastic_max: int = 0
+    elastic: Count = Count()
+    data_age: float | None = None
+    idle: int | None = None
+    running: int | None = None
+    held: int | None = None
+    holds: float = 0.0
+    share: float = 0.0
+    waiting: tuple[WaitingJobs, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    drained_sites: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Facts:
     """Everything. `stacks` are those that the backend has, with resources; `engine` is the state of the federation's
-    containers on the operator's Docker engine, None if that does not answer; `masters` and `marathons` by site;
-    `load` is this machine's, per core."""
+    containers on the operator's Docker engine, None if that does not answer; `masters` and `marathons` by site,
+    `frameworks` by pool; `load` is this machine's, per core."""
 
     wanted: Wanted
     stacks: tuple[str, ...] = ()
@@ -191,6 +260,7 @@ class Facts:
     machines: dict[str, OnMachine] = field(default_factory=dict)
     masters: dict[str, Master] = field(default_factory=dict)
     marathons: dict[str, Marathon] = field(default_factory=dict)
+    frameworks: dict[str, Framework] = field(default_factory=dict)
     seconds: float = 0.0
     load: float = 0.0
 

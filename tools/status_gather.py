@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from components.batch.framework import rest_container
 from components.batch.login import login_container
 from components.spec import addresses
 from components.spec.loader import read_sites
@@ -21,13 +22,14 @@ from components.spec.model import Pool as PoolModel
 from components.spec.validate import FEDERATION_STACK, read_pools
 
 from .login import Login, aerie_home, machine_logins, pool_config
-from .status_facts import Agent, App, Facts, Machine, Marathon, Master, OnMachine, PoolWanted, Wanted
+from .status_facts import Agent, App, Facts, Framework, Machine, Marathon, Master, OnMachine, PoolWanted, Wanted
+from .status_framework import ask_framework
+from .status_http import get, said
 from .status_probe import read, script
 from .status_stacks import ROOT, known_stacks, outputs
 
 CONNECT = 3  # seconds until a machine counts as down
 ANSWER = 12  # seconds for all that a machine has to say; each question in it has its own, shorter time
-HTTP = (2, 4)  # seconds to connect, and to answer
 OPERATOR, ADMIN = "operator", "admin"  # who asks Mesos, and Marathon
 
 Json = dict[str, Any]
@@ -49,9 +51,9 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json]) -> Wa
             if front_end:
                 services += ["vpn"] if len(federation.sites) > 1 else []
                 services += ["etcd", "zookeeper", "mesos-master", "marathon"] if facts.quorum else []
-                services += [
-                    login_container(p, "", "", 0, "").name for p, m in pools.items() if m.submit_node.site == site
-                ]
+                here = {p: m for p, m in pools.items() if m.submit_node.site == site}
+                services += [login_container(p, "", "", 0, "").name for p in here]
+                services += [rest_container(p, "", "", 0, "").name for p, m in here.items() if m.via == "framework"]
             container = f"{federation.name}-{name}" if embedded else ""
             machines.append(Machine(name, site, address, front_end, tuple(services), container))
     return Wanted(
@@ -60,7 +62,7 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json]) -> Wa
         tuple(federation.quorum_sites),
         tuple(machines),
         tuple(
-            PoolWanted(p, m.submit_node.site, m.executors.count, login_command(federation, p, m))
+            PoolWanted(p, m.submit_node.site, m.executors.count, login_command(federation, p, m), m.via == "framework")
             for p, m in pools.items()
         ),
         {site: stack.agents for site, stack in files.items()},
@@ -100,28 +102,6 @@ def engine_containers() -> dict[str, str] | None:
     return dict(line.split(" ", 1) for line in done.stdout.splitlines() if line)
 
 
-def _get(url: str, user: str, password: str, ca: str, params: Mapping[str, str] | None = None) -> requests.Response:
-    with requests.Session() as session:
-        session.trust_env = False  # no proxy stands between the operator and the site
-        session.verify, session.auth = ca, (user, password)
-        response = session.get(url, params=params, timeout=HTTP)
-        response.raise_for_status()
-        return response
-
-
-def _said(error: Exception) -> str:
-    """A failure of HTTP in a few words."""
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"HTTP {error.response.status_code}"
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"TLS: {error}"[:160]
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.ConnectionError):
-        return "no connection"
-    return f"{type(error).__name__}: {error}"[:160]
-
-
 def mesos_agents(body: Json) -> tuple[Agent, ...]:
     """The agents in a leading master's /slaves."""
     out = []
@@ -142,18 +122,18 @@ def ask_master(address: str, password: str, ca: str) -> Master:
     """A Mesos master: whether it leads, and then what it knows."""
     url = f"https://{address}:{addresses.MESOS_MASTER}"
     try:
-        metrics = _get(f"{url}/metrics/snapshot", OPERATOR, password, ca).json()
+        metrics = get(f"{url}/metrics/snapshot", OPERATOR, password, ca).json()
     except (requests.RequestException, ValueError) as error:
-        return Master(False, _said(error))
+        return Master(False, said(error))
     if metrics.get("master/elected", 0) != 1:
         return Master(True)
     if metrics.get("registrar/log/recovered", 1) != 1:
         return Master(True, "its replicated log waits for a quorum of masters", True)
     frameworks = int(metrics.get("master/frameworks_active", 0))
     try:
-        return Master(True, "", True, mesos_agents(_get(f"{url}/slaves", OPERATOR, password, ca).json()), frameworks)
+        return Master(True, "", True, mesos_agents(get(f"{url}/slaves", OPERATOR, password, ca).json()), frameworks)
     except (requests.RequestException, ValueError) as error:
-        return Master(True, _said(error), True, None, frameworks)
+        return Master(True, said(error), True, None, frameworks)
 
 
 def marathon_apps(body: Json) -> tuple[App, ...]:
@@ -186,15 +166,15 @@ def ask_marathon(address: str, password: str, ca: str) -> Marathon:
     leader, apps = "", None
     try:
         try:
-            leader = str(_get(f"{url}/v2/leader", ADMIN, password, ca).json()["leader"]).partition(":")[0]
+            leader = str(get(f"{url}/v2/leader", ADMIN, password, ca).json()["leader"]).partition(":")[0]
         except requests.HTTPError as error:
             # Without a leader Marathon answers 404, or as a proxy that finds none.
             if error.response is None or error.response.status_code not in (404, 502, 503, 504):
                 raise
         if leader == address:
-            apps = marathon_apps(_get(f"{url}/v2/apps", ADMIN, password, ca, EMBED).json())  # type: ignore[arg-type]
+            apps = marathon_apps(get(f"{url}/v2/apps", ADMIN, password, ca, EMBED).json())  # type: ignore[arg-type]
     except (requests.RequestException, ValueError, KeyError) as error:
-        return Marathon(False, _said(error))
+        return Marathon(False, said(error))
     return Marathon(True, "", leader, apps)
 
 
@@ -208,12 +188,18 @@ def gather(federation: Federation, root: Path = ROOT) -> Facts:
         shared: Json = outputs(FEDERATION_STACK, root)
         masters: dict[str, Future[Master]] = {}
         marathons: dict[str, Future[Marathon]] = {}
+        frameworks: dict[str, Future[Framework]] = {}
         if "ca_certificate" in shared:
             ca = Path(folder) / "ca.pem"
             ca.write_text(shared["ca_certificate"])
             for site, address in addresses.quorum_addresses(federation).items():
                 masters[site] = pool.submit(ask_master, address, shared["passwords"]["mesos-operator"], str(ca))
                 marathons[site] = pool.submit(ask_marathon, address, shared["passwords"]["marathon-admin"], str(ca))
+            frameworks = {
+                name: pool.submit(ask_framework, name, root, str(ca))
+                for name, one in read_pools(root, federation).items()
+                if one.via == "framework" and name in there.result()
+            }
         found = {site: future.result() for site, future in sites.items()}
         want = wanted(federation, root, found)
         machines: dict[str, Future[OnMachine]] = {}
@@ -235,6 +221,7 @@ def gather(federation: Federation, root: Path = ROOT) -> Facts:
             {name: future.result() for name, future in machines.items()},
             {site: future.result() for site, future in masters.items()},
             {site: future.result() for site, future in marathons.items()},
+            {name: future.result() for name, future in frameworks.items()},
             round(time.monotonic() - start, 2),
             round(os.getloadavg()[0] / (os.cpu_count() or 1), 1),
         )

@@ -8,7 +8,7 @@ from components.spec.addresses import majority
 
 from .status_facts import App, Facts, Machine, Pool
 from .status_look import BUSY, STALE, running
-from .status_model import AppLine, PoolLine, Problem, Quorum, Site, SiteSlots, Status, Verdict
+from .status_model import AppLine, FrameworkLine, PoolLine, Problem, Quorum, Site, SiteSlots, Status, Verdict
 from .status_problems import find, notes
 
 
@@ -131,10 +131,14 @@ def pools(facts: Facts) -> tuple[PoolLine, ...]:
         for slot in said.slots or ():
             by_site[slot.site][0] += slot.claimed
             by_site[slot.site][1] += slot.idle
+        framework = facts.frameworks.get(pool.name)
+        wanted = pool.executors
+        if framework and framework.answers:  # what it started, be it more or less than the fixed ones
+            wanted = sum(c.running + c.draining for c in (framework.fixed, framework.elastic))
         out.append(
             PoolLine(
                 pool.name,
-                pool.executors,
+                wanted,
                 None if said.slots is None else len(said.slots),
                 tuple(
                     SiteSlots(site, *both)
@@ -144,6 +148,29 @@ def pools(facts: Facts) -> tuple[PoolLine, ...]:
             )
         )
     return tuple(out)
+
+
+def frameworks(facts: Facts) -> tuple[FrameworkLine, ...]:
+    """The pools by a framework that answers."""
+    return tuple(
+        FrameworkLine(
+            name=name,
+            roles=len(f.roles),
+            roles_good=sum(r.healthy and r.phase == "running" for r in f.roles),
+            fixed=f.fixed.running,
+            fixed_wanted=f.fixed_wanted,
+            elastic=f.elastic.running,
+            elastic_max=f.elastic_max,
+            launching=f.fixed.launching + f.elastic.launching,
+            draining=f.fixed.draining + f.elastic.draining,
+            holds=f.holds,
+            share=f.share,
+            decisions=tuple(f"{d.when} {d.text}" for d in f.decisions),
+            waiting=tuple(f"{w.count} of {w.owner or 'somebody'} ({w.jobs}): {w.why}" for w in f.waiting),
+        )
+        for name, f in facts.frameworks.items()
+        if f.answers and not f.gone
+    )
 
 
 def _busy(facts: Facts, wrong: bool) -> tuple[str, ...]:
@@ -186,6 +213,7 @@ def judge(facts: Facts) -> Status:
         sites(facts),
         lines,
         pools(facts),
+        frameworks(facts),
         problems,
         notes(facts) + _busy(facts, bool(problems)),
         do_next,

@@ -57,3 +57,8 @@ def listed(names: Iterable[str], most: int = 4) -> str:
     """Names with commas, the end left out if there are many."""
     all_ = list(names)
     return ", ".join(all_[:most]) + (f" and {len(all_) - most} more" if len(all_) > most else "")
+
+
+def anew(stack: str) -> str:
+    """What brings back what is gone from the IaaS though the state has it."""
+    return f"pulumi refresh -s {stack} --yes && pulumi up -s {stack}"

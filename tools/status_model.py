@@ -90,6 +90,27 @@ class PoolLine:
 
 
 @dataclass(frozen=True)
+class FrameworkLine:
+    """How a pool by a framework does. `roles_good` of `roles` are healthy; `holds` of `share` in cores.
+
+    `decisions` are the last ones, `waiting` says why jobs wait; a line each."""
+
+    name: str
+    roles: int
+    roles_good: int
+    fixed: int
+    fixed_wanted: int
+    elastic: int
+    elastic_max: int
+    launching: int
+    draining: int
+    holds: float
+    share: float
+    decisions: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Status:
     """`notes` are no faults. `next` is the one line that says what to do."""
 
@@ -99,6 +120,7 @@ class Status:
     sites: tuple[Site, ...]
     apps: tuple[AppLine, ...]
     pools: tuple[PoolLine, ...]
+    frameworks: tuple[FrameworkLine, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
     next: str

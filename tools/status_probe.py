@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from components.batch.guard import find_script
+
 from .status_facts import Container, Etcd, Jobs, Machine, OnMachine, Pool, Session, Slots, Tunnel
 
 MARK = "@@aerie"  # starts the line before each answer: MARK name exit-status
@@ -46,11 +48,8 @@ _JOBS = (
 
 
 def _submit_node(pool: str, command: str) -> str:
-    """Runs a command in the pool's submit node, which Marathon named. Nothing else of its environment is looked at: it
-    holds secrets."""
-    wanted = f"MARATHON_APP_ID=/{pool}/submit-node"
-    template = '{{range .Config.Env}}{{if eq . "' + wanted + '"}}{{$.Id}}{{end}}{{end}}'
-    return f"""id=$(docker ps -q | xargs -r docker inspect -f '{template}' | grep -m 1 .) || {{ echo "no submit node runs here"; exit 3; }}
+    """Runs a command in the pool's submit node, whoever started it."""
+    return f"""id=$({find_script(pool, "submit")} | grep -m 1 .) || {{ echo "no submit node runs here"; exit 3; }}
 exec docker exec "$id" sh -c {shlex.quote(command)}"""
 
 

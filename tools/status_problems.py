@@ -12,8 +12,9 @@ from components.spec.addresses import majority
 from components.spec.validate import FEDERATION_STACK
 
 from .status_facts import Container, Facts, Machine
-from .status_look import SETTLED, STALE, ago, container, listed, logs, on_machine, restarting, running, up
+from .status_look import SETTLED, STALE, ago, anew, container, listed, logs, on_machine, restarting, running, up
 from .status_model import AppLine, Problem, Quorum
+from .status_pools import pool_notes, pool_problems
 
 
 def find(facts: Facts, quorums: tuple[Quorum, ...], apps: tuple[AppLine, ...]) -> tuple[Problem, ...]:
@@ -24,7 +25,7 @@ def find(facts: Facts, quorums: tuple[Quorum, ...], apps: tuple[AppLine, ...]) -
         out += _agents(facts)
         out += _frameworks(facts, quorums)
     if any(q.name == "Marathon" and q.held for q in quorums):
-        out += [*_apps(facts, apps), *_pools(facts, apps)]
+        out += [*_apps(facts, apps), *pool_problems(facts, apps)]
     return tuple(out)
 
 
@@ -46,13 +47,8 @@ def _stacks(facts: Facts) -> Iterator[Problem]:
         state = facts.engine.get(mirror, "gone")
         yield Problem(
             f"the registry that machines pull from is {state}: nothing new can start there",
-            f"docker start {mirror}" if state != "gone" else _anew(FEDERATION_STACK),
+            f"docker start {mirror}" if state != "gone" else anew(FEDERATION_STACK),
         )
-
-
-def _anew(stack: str) -> str:
-    """What brings back what is gone from the IaaS though the state has it."""
-    return f"pulumi refresh -s {stack} --yes && pulumi up -s {stack}"
 
 
 def _machines(facts: Facts) -> Iterator[Problem]:
@@ -82,7 +78,7 @@ def _machine_down(facts: Facts, machines: list[Machine], what: str) -> Problem:
     states = listed(f"{len(names)} {state}" if len(machines) > 1 else state for state, names in by_state.items())
     what = f"{what}; container{'s' if len(machines) > 1 else ''}: {states}"
     if "gone" in by_state:
-        return Problem(what, _anew(first.site))
+        return Problem(what, anew(first.site))
     verbs = {"exited": "start", "created": "start", "paused": "unpause", "dead": "start"}
     steps = [f"docker {verbs[s]} {' '.join(names)}" for s, names in by_state.items() if s in verbs]
     return Problem(what, " && ".join(steps) or f"docker logs --tail 20 {first.container}")
@@ -101,12 +97,17 @@ def _services(facts: Facts) -> Iterator[Problem]:
             for service in machine.services:
                 one = container(facts, machine, service)
                 if one is None:
-                    pool = service.removeprefix("login-") if service.startswith("login-") else ""
-                    if not pool or pool in facts.stacks:
+                    if not (pool := _pool_of(service)) or pool in facts.stacks:
                         missing.append((machine, service))
                 elif not running(facts, machine, service):
                     yield Problem(_ended(machine, one), logs(machine, service))
         yield from _missing(facts, site, missing)
+
+
+def _pool_of(service: str) -> str:
+    """The pool that a front-end's forwarder belongs to; "" of other services."""
+    kind, _, pool = service.partition("-")
+    return pool if kind in ("login", "rest") else ""
 
 
 def _restart(machine: Machine) -> str:
@@ -141,8 +142,14 @@ def _missing(facts: Facts, site: str, missing: list[tuple[Machine, str]]) -> Ite
         yield Problem(f"{site}: {listed(by_service, 6)} {verb} not there on {on}", f"pulumi up -s {site}")
         return
     for machine, service in missing:
-        pool = service.removeprefix("login-") if service.startswith("login-") else ""
-        resource = f"{pool}-login" if pool else f"{site}-vpn" if service == "vpn" else f"{machine.name}-{service}"
+        pool = _pool_of(service)
+        resource = (
+            f"{pool}-{service.partition('-')[0]}"
+            if pool
+            else f"{site}-vpn"
+            if service == "vpn"
+            else f"{machine.name}-{service}"
+        )
         yield Problem(
             f"{service} on {machine.name} is gone",
             f"pulumi up -s {pool or site} --replace '**remote:Command::{resource}'",
@@ -275,7 +282,8 @@ def _frameworks(facts: Facts, quorums: tuple[Quorum, ...]) -> Iterator[Problem]:
     leader = next(m for m in facts.masters.values() if m.leads)
     marathon = next(q for q in quorums if q.name == "Marathon")
     machine = facts.wanted.front_end(marathon.leader) if marathon.held else None
-    if machine and leader.agents is not None and leader.frameworks == 0:
+    others = sum(framework.connected for framework in facts.frameworks.values())
+    if machine and leader.agents is not None and leader.frameworks - others <= 0:
         yield Problem("Marathon leads but is not registered with Mesos: no task can start", logs(machine, "marathon"))
 
 
@@ -301,33 +309,6 @@ def _apps(facts: Facts, apps: tuple[AppLine, ...]) -> Iterator[Problem]:
         yield Problem(f"{app.id}: {how}{said}{enough}", look)
 
 
-def _pools(facts: Facts, apps: tuple[AppLine, ...]) -> Iterator[Problem]:
-    by_id = {app.id: app for app in apps}
-    for pool in facts.wanted.pools:
-        if pool.name not in facts.stacks:
-            yield Problem(f"the pool {pool.name} is not up", f"pulumi up -s {pool.name}")
-            continue
-        gone = [n for n in ("central-manager", "submit-node", "executors") if f"/{pool.name}/{n}" not in by_id]
-        if gone and any(a.state == "in deployment" for i, a in by_id.items() if i.startswith(f"/{pool.name}/")):
-            continue  # the pool's up goes on: an app comes once the one before is healthy
-        if gone:
-            yield Problem(f"{pool.name}: Marathon has no app {listed(gone)}", _anew(pool.name))
-            continue
-        end = facts.wanted.front_end(pool.submit_site)
-        submit, executors = by_id[f"/{pool.name}/submit-node"], by_id[f"/{pool.name}/executors"]
-        if end is None or not up(facts, end) or not submit.good:
-            continue
-        said = facts.machines[end.name].pools.get(pool.name)
-        if said is None or said.trouble:
-            why = said.trouble if said else "nobody asked it"
-            yield Problem(f"{pool.name}: its submit node does not say how it does ({why})", pool.login)
-        elif executors.good and said.slots is not None and len(said.slots) < executors.running:
-            yield Problem(
-                f"{pool.name}: {executors.running} executors run, the central manager knows {len(said.slots)}",
-                "wait half a minute, then make status",
-            )
-
-
 def notes(facts: Facts) -> tuple[str, ...]:
     """What is no fault, but good to know."""
     out = []
@@ -336,11 +317,7 @@ def notes(facts: Facts) -> tuple[str, ...]:
         there = len(want.of_site(site)) - 1
         if site in facts.stacks and there >= 0 and there != agents:
             out.append(f"Pulumi.{site}.yaml asks for {agents} agents, {there} are up: pulumi up -s {site}")
-    for pool in want.pools:
-        end = want.front_end(pool.submit_site)
-        said = facts.machines[end.name].pools.get(pool.name) if end and end.name in facts.machines else None
-        if said and said.jobs and said.jobs.held:
-            out.append(f"{pool.name}: {said.jobs.held} jobs are held; why: condor_q -held -allusers on the submit node")
+    out += pool_notes(facts)
     again = [
         f"{c.name} on {m.name} {c.restarts} times"
         for m in want.machines

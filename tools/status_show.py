@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from .status_model import AppLine, PoolLine, Problem, Quorum, Site, Status
+from .status_model import AppLine, FrameworkLine, PoolLine, Problem, Quorum, Site, Status
 
 MOST_SITES, MOST_APPS, MOST_POOLS, MOST_PROBLEMS, MOST_NOTES = 10, 6, 4, 6, 3
+MOST_WAITING, MOST_DECISIONS = 4, 3  # of each pool by a framework
 COLOURS = {"good": "green", "wrong": "red", "not up": "yellow"}
 
 
@@ -128,6 +129,32 @@ def pool_table(pools: tuple[PoolLine, ...]) -> Table:
     return table
 
 
+def framework_table(frameworks: tuple[FrameworkLine, ...]) -> Table:
+    """A row a pool by a framework: its roles, its executors by state, its cores."""
+    table = _table("framework", "roles", "fixed", "elastic", "starting", "draining", "cores of share")
+    for f in frameworks[:MOST_POOLS]:
+        fixed = _of(f.fixed, f.fixed_wanted)
+        elastic = f"{f.elastic} (max {f.elastic_max})" if f.elastic_max or f.elastic else "-"
+        cores = f"{f.holds:g} of {f.share:g}"
+        table.add_row(
+            f.name, _of(f.roles_good, f.roles), fixed, elastic, str(f.launching or "-"), str(f.draining or "-"), cores
+        )
+    if len(frameworks) > MOST_POOLS:
+        table.add_row(f"... {len(frameworks) - MOST_POOLS} more")
+    return table
+
+
+def _said(console: Console, frameworks: tuple[FrameworkLine, ...]) -> None:
+    """Why jobs wait, and what was decided last."""
+    for f in frameworks[:MOST_POOLS]:
+        for line in f.waiting[:MOST_WAITING]:
+            console.print(_line("[yellow]jobs[/]", f"{f.name}: {line}"))
+        if len(f.waiting) > MOST_WAITING:
+            console.print(_line("", f"and {len(f.waiting) - MOST_WAITING} more kinds of jobs"))
+        for line in f.decisions[-MOST_DECISIONS:]:
+            console.print(_line("[dim]did[/]", f"{f.name}: {line}"))
+
+
 def headline(status: Status) -> str:
     """The verdict in a line."""
     sites, colour = status.sites, COLOURS[status.verdict]
@@ -163,8 +190,12 @@ def show(status: Status, console: Console) -> None:
         tables = [quorum_table(status.quorums), site_table(status.sites)]
         tables += [app_table(status.apps)] if status.apps else []
         tables += [pool_table(status.pools)] if status.pools else []
+        tables += [framework_table(status.frameworks)] if status.frameworks else []
         for table in tables:
             console.print(Padding(table, (1, 0, 0, 0)))
+        if any(f.waiting or f.decisions for f in status.frameworks):
+            console.print()
+            _said(console, status.frameworks)
     if status.problems or status.notes:
         console.print()
     for problem in status.problems[:MOST_PROBLEMS]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .tokens import ROLE_IDENTITY, SUBMIT_KEY
+from .tokens import FRAMEWORK_IDENTITY, ROLE_IDENTITY, SUBMIT_KEY
 from .types import PoolRole, PoolSpec
 
 # What the daemons of an executor take of its memory (MiB): master, startd and shared port, and a starter for
@@ -17,6 +17,21 @@ EXECUTOR_OVERHEAD, STARTER_OVERHEAD = 72, 12
 # A job may run this long before a drain or a stop takes it away (seconds): for ever, within reason.
 # Preemption: never.
 RETIREMENT = 10 * 365 * 86400
+PORT = 9618  # HTCondor's shared port, in every container
+# Seconds. Several central managers: how long one waits for another's answer. A leader says that it lives every
+# HAD_TIMEOUT * 2 * managers + 1 seconds; unheard twice in a row it is replaced, at the third time at the latest.
+HAD_TIMEOUT = 1
+# Several collectors. Whoever asks one that is gone waits for the first (seconds; HTCondor's own are 60), a schedd's whole
+# work with it; then it leaves that one alone for a hundred times as long, at the most the second (3600). Nor is one that
+# comes back told of anything meanwhile.
+COLLECTOR_GONE = ["QUERY_TIMEOUT = 5", "DEAD_COLLECTOR_MAX_AVOIDANCE_TIME = 60"]
+# Seconds between two copies of the users' priorities: what a fail-over may forget.
+REPLICATION_INTERVAL = 30
+
+
+def overhead() -> dict[str, int]:
+    """What an executor's container needs beyond its jobs' memory (MiB): `base`, and `per_core` for each core."""
+    return {"base": EXECUTOR_OVERHEAD, "per_core": STARTER_OVERHEAD}
 
 
 @dataclass(frozen=True)
@@ -44,13 +59,20 @@ def _section(title: str, lines: list[str]) -> str:
     return "\n".join([f"# {title}", *lines]) + "\n"
 
 
+def collectors(spec: PoolSpec) -> list[str]:
+    """address:port of each collector."""
+    return [f"{manager.address}:{PORT}" for manager in spec.central_managers]
+
+
 def _pool(spec: PoolSpec) -> list[str]:
+    several = len(spec.central_managers) > 1
     return [
-        f"CONDOR_HOST = {spec.central_manager.address}",
-        "COLLECTOR_HOST = $(CONDOR_HOST):9618",
+        f"CONDOR_HOST = {', '.join(manager.address for manager in spec.central_managers)}",
+        f"COLLECTOR_HOST = {', '.join(collectors(spec)) if several else f'$(CONDOR_HOST):{PORT}'}",
+        *(COLLECTOR_GONE if several else []),
         f"COLLECTOR_NAME = {spec.name}",
         "USE_SHARED_PORT = True",
-        "SHARED_PORT_PORT = 9618",
+        f"SHARED_PORT_PORT = {PORT}",
         f"UID_DOMAIN = {spec.domain}",
         f"TRUST_DOMAIN = {spec.domain}",
         f"DEFAULT_DOMAIN_NAME = {spec.domain}",
@@ -77,6 +99,8 @@ def _security(spec: PoolSpec, role: PoolRole) -> list[str]:
 
     collector = role is PoolRole.CENTRAL_MANAGER
     submit = role is PoolRole.SUBMIT
+    # The framework asks collector and schedd, and drains executors by way of the collector.
+    framework = [FRAMEWORK_IDENTITY] if spec.via == "framework" else []
     return [
         "SEC_DEFAULT_AUTHENTICATION = REQUIRED",
         "SEC_DEFAULT_ENCRYPTION = REQUIRED",
@@ -88,10 +112,10 @@ def _security(spec: PoolSpec, role: PoolRole) -> list[str]:
         "SEC_PASSWORD_DIRECTORY = /etc/condor/passwords.d",
         "SEC_TOKEN_POOL_SIGNING_KEY_FILE = /etc/condor/passwords.d/POOL",
         *([f"SEC_TOKEN_ISSUER_KEY = {SUBMIT_KEY}"] if submit else []),
-        allow("READ", "condor", "admin", *ROLE_IDENTITY.values(), *users),
+        allow("READ", "condor", "admin", *ROLE_IDENTITY.values(), *users, *(framework if collector or submit else [])),
         allow("WRITE", "condor", "admin", *(users if submit else [])),
         allow("DAEMON", "condor", own),
-        allow("ADMINISTRATOR", *admins),
+        allow("ADMINISTRATOR", *admins, *(framework if collector else [])),
         allow("NEGOTIATOR", "condor", ROLE_IDENTITY[PoolRole.CENTRAL_MANAGER]),
         allow("ADVERTISE_MASTER", "condor", *(ROLE_IDENTITY.values() if collector else [])),
         allow("ADVERTISE_STARTD", "condor", *([ROLE_IDENTITY[PoolRole.EXECUTOR]] if collector else [])),
@@ -139,6 +163,8 @@ def _central_manager(spec: PoolSpec) -> list[str]:
         # A job that runs is never taken away for another.
         "NEGOTIATOR_CONSIDER_PREEMPTION = False",
     ]
+    if len(spec.central_managers) > 1:
+        lines += _high_availability(spec)
     groups = spec.accounting.groups
     if groups:
         lines.append(f"GROUP_NAMES = {', '.join(sorted(groups))}")
@@ -148,6 +174,31 @@ def _central_manager(spec: PoolSpec) -> list[str]:
             lines.append(f"{kind}_{name} = {quota:g}")
         lines.append(f"GROUP_ACCEPT_SURPLUS = {spec.accounting.accept_surplus}")
     return lines
+
+
+def _high_availability(spec: PoolSpec) -> list[str]:
+    """All collectors work all the time; HAD decides where the one negotiator does, and REPLICATION copies its log of
+    the users' priorities to the others. A central manager that comes back takes nothing away from the leader."""
+    everyone = ", ".join(collectors(spec))
+    return [
+        "DAEMON_LIST = MASTER, COLLECTOR, HAD, REPLICATION, NEGOTIATOR",
+        "MASTER_NEGOTIATOR_CONTROLLER = HAD",
+        "HAD_USE_SHARED_PORT = True",
+        "REPLICATION_USE_SHARED_PORT = True",
+        f"HAD_LIST = {everyone}",
+        f"REPLICATION_LIST = {everyone}",
+        "HAD_USE_PRIMARY = False",
+        "HAD_USE_REPLICATION = True",
+        f"HAD_CONNECTION_TIMEOUT = {HAD_TIMEOUT}",
+        f"REPLICATION_INTERVAL = {REPLICATION_INTERVAL}",
+        f"HAD_UPDATE_INTERVAL = {timers(spec.slots).update}",
+        f"REPLICATION_UPDATE_INTERVAL = {timers(spec.slots).update}",
+        # A collector tells of itself in a way that blocks it, 20 s for each of the others that is gone.
+        f"COLLECTOR.COLLECTOR_HOST = $(NETWORK_INTERFACE):{PORT}",
+        # Only that the negotiator asks the collector beside it first; by itself it takes any.
+        "NEGOTIATOR.HAD_USE_PRIMARY = True",
+        "DEAD_COLLECTOR_MAX_AVOIDANCE_TIME = 20",
+    ]
 
 
 def _submit(spec: PoolSpec) -> list[str]:
@@ -173,28 +224,37 @@ def _submit(spec: PoolSpec) -> list[str]:
     ]
 
 
-def _executor(spec: PoolSpec) -> list[str]:
+def _size(spec: PoolSpec) -> list[str]:
+    """What an executor offers, and cut into which slots. The machine shows it the whole host; what it may use is what
+    its container was given. A framework's executors are of all sizes: theirs is in AERIE_SLOT_* (60-runtime.config), so that
+    it changes no configuration."""
     executors = spec.executors
-    cores = max(1, int(executors.cpus))
-    overhead = EXECUTOR_OVERHEAD + STARTER_OVERHEAD * cores
-    lines = [
-        "DAEMON_LIST = MASTER, STARTD",
-        "EXECUTE = /var/lib/condor/execute",
-        # The machine shows an executor the whole host; what it may use is what its app was given.
-        f"NUM_CPUS = {cores}",
-        f"MEMORY = {max(32, executors.memory - overhead)}",
-    ]
+    cores: int | str = max(1, int(executors.cpus))
+    if spec.via == "framework":
+        lines, cores = [], "$(NUM_CPUS)"
+    else:
+        memory = max(32, executors.memory - EXECUTOR_OVERHEAD - STARTER_OVERHEAD * int(cores))
+        lines = [f"NUM_CPUS = {cores}", f"MEMORY = {memory}"]
+    if executors.elastic:
+        lines.append(f"AERIE_ORPHAN_TIMEOUT = {executors.elastic.orphan_timeout}")
     if executors.slots == "partitionable":
-        lines += [
+        return [
+            *lines,
             "NUM_SLOTS_TYPE_1 = 1",
             "SLOT_TYPE_1 = 100%",
             "SLOT_TYPE_1_PARTITIONABLE = True",
             "NUM_SLOTS = 1",
         ]
-    else:
-        lines += [f"NUM_SLOTS_TYPE_1 = {cores}", f"SLOT_TYPE_1 = 1/{cores}", f"NUM_SLOTS = {cores}"]
+    return [*lines, f"NUM_SLOTS_TYPE_1 = {cores}", f"SLOT_TYPE_1 = 1/{cores}", f"NUM_SLOTS = {cores}"]
+
+
+def _executor(spec: PoolSpec) -> list[str]:
+    executors = spec.executors
+    inherited = sorted(spec.container(PoolRole.EXECUTOR).environment)
     return [
-        *lines,
+        "DAEMON_LIST = MASTER, STARTD",
+        "EXECUTE = /var/lib/condor/execute",
+        *_size(spec),
         "START = True",
         "SUSPEND = False",
         "PREEMPT = False",
@@ -216,6 +276,7 @@ def _executor(spec: PoolSpec) -> list[str]:
         'AerieSite = "$(AERIE_SITE)"',
         'AerieNode = "$(AERIE_NODE)"',
         "STARTD_ATTRS = $(STARTD_ATTRS) AerieSite AerieNode",
+        *([f"JOB_INHERITS_STARTER_ENVIRONMENT = {', '.join(inherited)}"] if inherited else []),
     ]
 
 
@@ -234,4 +295,25 @@ def condor_config(spec: PoolSpec, role: PoolRole) -> str:
     ]
     if spec.condor_config:
         parts.append(_section("The administrator's own lines", list(spec.condor_config)))
+    if lines := spec.container(role).condor_config:
+        parts.append(_section("The administrator's own lines for this role", list(lines)))
     return "\n".join(parts)
+
+
+def framework_config(spec: PoolSpec) -> str:
+    """Of the framework's container, which runs no daemon: how its queries and commands reach the pool. Its tokens are
+    in /root/.condor/tokens.d (the Python bindings, as root) and /etc/condor/tokens.d (the tools)."""
+    lines = [
+        *_pool(spec),
+        "SEC_CLIENT_AUTHENTICATION = REQUIRED",
+        "SEC_CLIENT_ENCRYPTION = REQUIRED",
+        "SEC_CLIENT_INTEGRITY = REQUIRED",
+        # Nobody is found by his uid from here: the file system is no other container's.
+        "SEC_CLIENT_AUTHENTICATION_METHODS = IDTOKENS",
+        "SEC_DEFAULT_CRYPTO_METHODS = AES",
+        "SEC_TOKEN_SYSTEM_DIRECTORY = /etc/condor/tokens.d",
+        "TCP_KEEPALIVE_INTERVAL = 10",
+        "DISCARD_SESSION_KEYRING_ON_STARTUP = False",
+        "CCB_ADDRESS =",
+    ]
+    return _section(f"Pool {spec.name}, as its framework sees it", lines)

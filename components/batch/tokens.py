@@ -42,6 +42,11 @@ ROLE_AUTHZ = {
     PoolRole.SUBMIT: ("READ", "ADVERTISE_MASTER", "ADVERTISE_SCHEDD"),
     PoolRole.EXECUTOR: ("READ", "ADVERTISE_MASTER", "ADVERTISE_STARTD"),
 }
+# The framework watches the pool and drains executors; the queue it may only read.
+FRAMEWORK_IDENTITY = "framework"
+FRAMEWORK_AUTHZ = ("READ", "ADMINISTRATOR")
+# Several central managers: HAD and REPLICATION of one command those of the others.
+HIGH_AVAILABILITY_AUTHZ = (*ROLE_AUTHZ[PoolRole.CENTRAL_MANAGER], "DAEMON")
 USER_AUTHZ = ("READ", "WRITE")
 ADMIN_AUTHZ = ("READ", "WRITE", "ADMINISTRATOR")
 
@@ -185,7 +190,8 @@ def pool_secrets(
         )
 
     def role_token(role: PoolRole) -> str:
-        return token(ROLE_IDENTITY[role], ROLE_AUTHZ[role])
+        several = role is PoolRole.CENTRAL_MANAGER and len(spec.central_managers) > 1
+        return token(ROLE_IDENTITY[role], HIGH_AVAILABILITY_AUTHZ if several else ROLE_AUTHZ[role])
 
     users = {
         user.name: (
@@ -194,10 +200,14 @@ def pool_secrets(
         )
         for user in spec.users
     }
+    framework = RoleSecrets(
+        token(FRAMEWORK_IDENTITY, FRAMEWORK_AUTHZ), admin_token=token(FRAMEWORK_IDENTITY, ("READ",), SUBMIT_KEY)
+    )
     return PoolSecrets(
         central_manager=RoleSecrets(
             role_token(PoolRole.CENTRAL_MANAGER), pool_key, token("admin", ADMIN_AUTHZ, SUBMIT_KEY)
         ),
         submit=RoleSecrets(role_token(PoolRole.SUBMIT), submit_key, "", users, ssh_host_key),
         executor=RoleSecrets(role_token(PoolRole.EXECUTOR)),
+        framework=framework if spec.via == "framework" else RoleSecrets(token=""),
     )

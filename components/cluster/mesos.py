@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ..iaas.machine import Machine
+from ..identity.derived import mesos_secret
 from ..spec import addresses
 from ..spec.model import Federation, MachineSize
 from .container import FILES, ContainerSpec
@@ -15,11 +17,25 @@ AGENT_FILES = f"{FILES}/mesos-agent"
 
 # Principals: who may do what in the ACLs below.
 AGENT, MARATHON, OPERATOR = "agent", "marathon", "operator"
+# Of the pools' frameworks. Mesos reads credentials and ACLs at its start only, so masters and agents know all that there can be:
+# a new pool needs no restart of any of them.
+POOL_NUMBERS = range(1, addresses.POOLS + 1)
+POOLS = [addresses.principal(n) for n in POOL_NUMBERS]
 
 
 def credentials(secrets: dict[str, str]) -> str:
     """Mesos' credentials file: principal and secret."""
     return json.dumps({"credentials": [{"principal": p, "secret": s} for p, s in sorted(secrets.items())]}, indent=1)
+
+
+def master_credentials(passwords: Mapping[str, str]) -> str:
+    """Everybody who may speak to a master, by the federation's passwords."""
+    known = {
+        AGENT: passwords["mesos-agent"],
+        MARATHON: passwords["mesos-marathon"],
+        OPERATOR: passwords["mesos-operator"],
+    }
+    return credentials(known | {addresses.principal(n): mesos_secret(passwords["pools"], n) for n in POOL_NUMBERS})
 
 
 def credential(principal: str, secret: str) -> str:
@@ -40,8 +56,12 @@ def _views() -> dict[str, Any]:
         "access_sandboxes": [_rule(OPERATOR, "users")],
         "access_mesos_logs": [_rule(OPERATOR, "logs")],
         # The agent asks its own ACLs once more before it runs a task.
-        "run_tasks": [{"principals": {"values": [MARATHON]}, "users": {"values": ["root"]}}],
+        "run_tasks": [_only(MARATHON, "users", "root"), *(_only(pool, "users", pool) for pool in POOLS)],
     }
+
+
+def _only(principal: str, objects: str, value: str) -> dict[str, Any]:
+    return {"principals": {"values": [principal]}, objects: {"values": [value]}}
 
 
 def _rule(principal: str, objects: str) -> dict[str, Any]:
@@ -53,9 +73,12 @@ def master_acls() -> dict[str, Any]:
     return {
         **_views(),
         "register_agents": [_rule(AGENT, "agents")],
-        "register_frameworks": [{"principals": {"values": [MARATHON]}, "roles": {"values": ["*"]}}],
+        "register_frameworks": [_only(MARATHON, "roles", "*"), *(_only(pool, "roles", pool) for pool in POOLS)],
         "teardown_frameworks": [_rule(OPERATOR, "framework_principals")],
         "view_roles": [_rule(OPERATOR, "roles")],
+        "get_quotas": [_rule(OPERATOR, "roles")],
+        "update_quotas": [_rule(OPERATOR, "roles")],
+        "update_weights": [_rule(OPERATOR, "roles")],
         "update_maintenance_schedules": [_rule(OPERATOR, "machines")],
         "get_maintenance_schedules": [_rule(OPERATOR, "machines")],
         "get_maintenance_statuses": [_rule(OPERATOR, "machines")],
@@ -67,6 +90,15 @@ def master_acls() -> dict[str, Any]:
 def agent_acls() -> dict[str, Any]:
     """Who may do what at an agent."""
     return _views()
+
+
+def acls_text(acls: Mapping[str, Any]) -> str:
+    """The file of ACLs: a line a rule."""
+    out = []
+    for name, value in sorted(acls.items()):
+        rules = [json.dumps(rule, separators=(",", ":")) for rule in value] if isinstance(value, list) else []
+        out.append(f'"{name}": ' + ("[\n" + ",\n".join(rules) + "\n]" if rules else json.dumps(value)))
+    return "{\n" + ",\n".join(out) + "\n}\n"
 
 
 def zookeeper_url(federation: Federation, path: str, secret: str) -> str:

@@ -15,6 +15,9 @@ ETCD_CLIENT, ETCD_PEER = 2379, 2380
 ZOOKEEPER_CLIENT = 2181
 MESOS_MASTER, MESOS_AGENT = 5050, 5051
 MARATHON = 8443
+FRAMEWORK = 8443  # in the framework's container; on the front-end a port of its own for each pool, REST + number
+REST = 8600
+POOLS = 60  # the numbers of pools: 1 to this
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,63 @@ def marathon_urls(federation: Federation) -> list[str]:
     return [f"https://{a}:{MARATHON}" for a in quorum_addresses(federation).values()]
 
 
+def mesos_masters(federation: Federation) -> list[str]:
+    """host:port of each master; a framework asks them who leads."""
+    return [f"{a}:{MESOS_MASTER}" for a in quorum_addresses(federation).values()]
+
+
 def central_manager(federation: Federation, pool: Pool) -> str:
-    """The pool's central manager: two addresses of `network.fixed` a pool, after the first eight."""
+    """The pool's (first) central manager: two addresses of `network.fixed` a pool, after the first eight."""
     return str(pool.central_manager.address or federation.network.fixed.network_address + 8 + 2 * pool.number)
 
 
 def submit_node(federation: Federation, pool: Pool) -> str:
     """The pool's submit node, beside its central manager."""
     return str(pool.submit_node.address or federation.network.fixed.network_address + 9 + 2 * pool.number)
+
+
+def framework(federation: Federation, pool: Pool) -> str:
+    """The pool's framework, after all central managers and submit nodes."""
+    return str(federation.network.fixed.network_address + 9 + 2 * POOLS + 1 + pool.number)
+
+
+def central_managers(federation: Federation, pool: Pool) -> list[str]:
+    """All of the pool's central managers, the first one first. By default the second ones come after the frameworks; the
+    third ones are in the second /24 of `network.fixed`."""
+    first = int(federation.network.fixed.network_address)
+    usual = [IPv4Address(first + offset + pool.number) for offset in (190, 256)]
+    given = pool.central_manager.more_addresses
+    more = [given[i] if i < len(given) else usual[i] for i in range(pool.central_managers - 1)]
+    return [central_manager(federation, pool), *map(str, more)]
+
+
+def fixed_addresses(federation: Federation, pool: Pool) -> list[tuple[str, str]]:
+    """Every address that the pool has in `network.fixed`, each after the key of the pool's file that it follows from."""
+    first, *more = central_managers(federation, pool)
+    given = pool.central_manager
+    out = [
+        ("pool.central_manager.address" if given.address else "pool.number", first),
+        ("pool.submit_node.address" if pool.submit_node.address else "pool.number", submit_node(federation, pool)),
+    ]
+    for i, address in enumerate(more):
+        named = i < len(given.more_addresses)
+        out.append((f"pool.central_manager.more_addresses.{i}" if named else "pool.central_managers", address))
+    if pool.via == "framework":
+        out.append(("pool.number", framework(federation, pool)))
+    return out
+
+
+def rest_port(pool: Pool) -> int:
+    """The port of the submit node's front-end that leads to the framework's REST."""
+    return REST + pool.number
+
+
+def rest_url(federation: Federation, pool: Pool) -> str:
+    """Where the framework's REST answers."""
+    return f"https://{front_end(federation, pool.submit_node.site)}:{rest_port(pool)}"
+
+
+def principal(number: int) -> str:
+    """What the framework of pool `number` is called by Mesos: its principal, its role and its tasks' user, and ZooKeeper's
+    user and path of its state."""
+    return f"pool-{number}"

@@ -105,6 +105,8 @@ def _problem(model: type[BaseModel], error: Any, file: str, place: str) -> Probl
         sign = {"gt": "more than", "ge": "at least", "lt": "less than", "le": "at most"}
         bound = next((f"{sign[k]} {v:g}" for k, v in ctx.items() if k in sign), "")
         return Problem(file, where, f"{given!r} is out of range", f"write {bound}")
+    if kind == "too_long":
+        return Problem(file, where, f"has {ctx['actual_length']} entries", f"write at most {ctx['max_length']}")
     if kind == "too_short":
         return Problem(file, where, "is empty", "write at least one")
     return Problem(file, where, f"{given!r} does not fit: {error['msg'].lower()}", "see docs/configuration.md")

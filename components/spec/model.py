@@ -67,6 +67,44 @@ PublicKey = Annotated[
     ),
 ]
 
+AbsolutePath = Annotated[
+    str,
+    _matches(
+        r"(/[A-Za-z0-9_.@%+-]+)+",
+        "is no absolute path|write such as /data/software: a-z, A-Z, 0-9 and '_.@%+-' between its slashes",
+    ),
+]
+Device = Annotated[str, _matches(r"/dev(/[A-Za-z0-9_.-]+)+", "is no device|write its path, such as /dev/fuse")]
+UlimitName = Annotated[
+    str,
+    _matches(
+        "core|cpu|data|fsize|locks|memlock|msgqueue|nice|nofile|nproc|rss|rtprio|rttime|sigpending|stack",
+        "is no ulimit|write one that Docker knows, such as nofile, nproc, memlock, core",
+    ),
+]
+ULIMIT_FORM = "is no limit|write SOFT or SOFT:HARD, whole numbers or -1, such as 1024:65536"
+Ulimit = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if isinstance(value, int) and not isinstance(value, bool) else value),
+    _matches(r"(-1|\d{1,18})(:(-1|\d{1,18}))?", ULIMIT_FORM),
+]
+VariableName = Annotated[
+    str,
+    _matches(
+        r"(?!AERIE_)[A-Za-z_][A-Za-z0-9_]*",
+        "is no variable that is yours to set|write letters, digits and '_', not beginning with AERIE_",
+    ),
+]
+AttributeValue = Annotated[
+    str, _matches(r"[A-Za-z0-9_.-]+", "is no value of an attribute|write letters, digits and '_.-'")
+]
+GroupName = Annotated[
+    str,
+    _matches(
+        r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*",
+        "is no accounting group|write letters, digits and '_', with a dot before a subgroup",
+    ),
+]
 
 Rotation = dict[str, Annotated[int, Field(ge=0)]]  # identity -> which generation of it
 
@@ -167,17 +205,32 @@ class SiteStack(Model):
     rotate: Rotation = {}
 
 
+class Volume(Model):
+    """A directory of the machine that a role's containers see as `target`."""
+
+    source: AbsolutePath
+    target: AbsolutePath
+    read_only: bool = True
+
+
 class Role(Model):
-    """What one container of a pool gets: cpus, and memory in MB."""
+    """What one container of a pool gets: cpus, and memory in MB; and what it gets beyond what it needs."""
 
     cpus: float = Field(0.2, gt=0)
     memory: int = Field(256, ge=128)
+    ulimits: dict[UlimitName, Ulimit] = {}
+    devices: list[Device] = []
+    volumes: list[Volume] = []
+    environment: dict[VariableName, str] = {}
+    condor_config: list[str] = []
+    attributes: dict[str, AttributeValue] = {}
 
 
 class CentralManager(Role):
-    """Its address is by default the pool's first in `network.fixed`."""
+    """Its address is by default the pool's first in `network.fixed`; `more_addresses` are those of further ones."""
 
     address: Address | None = None
+    more_addresses: list[Address] = Field([], max_length=2)
 
 
 class SubmitNode(Role):
@@ -188,9 +241,54 @@ class SubmitNode(Role):
     ssh_port: int = Field(2222, ge=1024, le=65535)
 
 
+class Largest(Model):
+    """No elastic executor is larger: cores, MB, MB, and GPUs; what its jobs get, its daemons' own memory not counted."""
+
+    cpus: int = Field(4, ge=1, le=1024)
+    memory: int = Field(4096, ge=128)
+    disk: int = Field(20000, ge=100)
+    gpus: int = Field(0, ge=0)
+
+
+class SiteLimit(Model):
+    """Of elastic executors at one site; `curb` is `max` if not given."""
+
+    max: int = Field(ge=0, le=10000)
+    curb: int | None = Field(None, ge=0)
+
+
+Cores = Annotated[float, Field(gt=0)]
+
+
+class Caps(Model):
+    """Cores that one user, this user, this accounting group may use."""
+
+    each_user: Cores | None = None
+    users: dict[UserName, Cores] = {}
+    groups: dict[str, Cores] = {}
+
+
+class Elastic(Model):
+    """Executors that follow the queue. Times in seconds; `curb` and `max_idle` are `max` if not given."""
+
+    min: int = Field(0, ge=0, le=10000)
+    max: int = Field(ge=0, le=10000)
+    curb: int | None = Field(None, ge=0)
+    batch: int = Field(4, ge=1)
+    wait_cycles: int = Field(1, ge=0)
+    idle_timeout: int = Field(120, ge=5, le=86400)
+    orphan_timeout: int = Field(1800, ge=60, le=604800)
+    max_idle: int | None = Field(None, ge=1)
+    largest: Largest = Largest()
+    placement: Literal["pack", "spread"] = "pack"
+    site_preference: list[SiteName] = []
+    sites: dict[SiteName, SiteLimit] = {}
+    caps: Caps = Caps()
+
+
 class Executors(Role):
     """`count` containers of `cpus` and `memory` (MB) each; `slots` as HTCondor means it; disk in MB; `grace`
-    in seconds."""
+    in seconds; `network` is a network of containers; `elastic` are further ones that follow the queue."""
 
     count: int = Field(1, ge=0, le=10000)
     cpus: float = Field(1, ge=1)
@@ -198,6 +296,32 @@ class Executors(Role):
     disk: int = Field(2000, ge=100)
     slots: Literal["partitionable", "fixed"] = "partitionable"
     grace: int = Field(60, ge=0, le=86400)
+    network: str = "calico"
+    elastic: Elastic | None = None
+
+
+class ShareLimit(Model):
+    """What the pool never gets more of: cores, and MB."""
+
+    cpus: float | None = Field(None, gt=0)
+    memory: int | None = Field(None, gt=0)
+
+
+class Share(Model):
+    """What the pool is guaranteed of the cluster: cores, and MB."""
+
+    cpus: float = Field(gt=0)
+    memory: int = Field(gt=0)
+    weight: float = Field(1, ge=0.001, le=1000000)
+    limit: ShareLimit | None = None
+    lend: bool = True
+
+
+class Accounting(Model):
+    """Accounting groups with quotas: a fraction of the pool up to 1, cores above."""
+
+    groups: dict[GroupName, Cores] = {}
+    accept_surplus: bool = True
 
 
 class User(Model):
@@ -214,13 +338,17 @@ class Pool(Model):
     """One HTCondor pool: `aerie:pool` in Pulumi.<pool>.yaml."""
 
     sites: list[SiteName] = Field(min_length=1)
-    via: Literal["marathon"] = "marathon"
+    via: Literal["marathon", "framework"] = "marathon"
     number: int = Field(1, ge=1, le=60, description="no two pools of a federation have the same")
+    share: Share | None = None
+    central_managers: int = Field(1, ge=1, le=3)
     central_manager: CentralManager = CentralManager()
     submit_node: SubmitNode
     executors: Executors = Executors()
     users: list[User] = Field(min_length=1)
+    accounting: Accounting = Accounting()
     condor_config: list[str] = []
+    destroy_with_jobs: bool = False
     rotate: Rotation = {}
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from ..batch.knobs import dangerous_knobs
 from . import addresses
+from .container_rules import container_problems, machines_of, satisfies
+from .framework_rules import framework_problems
 from .model import NAME, NAME_FORM, Federation, MachineSize, Pool, SiteStack
 from .problems import Problem
 from .rules import expand, rotation_problems
@@ -22,6 +23,8 @@ def _at(place: str, what: str, mend: str, file: str) -> Problem:
 
 
 POOL_IDENTITIES = ("pool-key", "submit-key", "ssh-host-key")  # what can be rotated in a pool's stack
+FRAMEWORK = (0.2, 256)  # cores and MB of a framework's own container
+FRAMEWORK_IDENTITIES = ("rest-certificate", "rest-password")  # and in that of a pool via framework
 
 
 def pool_problems(
@@ -39,26 +42,23 @@ def pool_problems(
         *_pool_sites(file, pool, federation),
         *_pool_addresses(file, pool, federation),
         *_pool_users(file, pool, home),
+        *container_problems(file, pool, federation, sites),
         *_pool_capacity(file, pool, sites),
         *_pool_neighbours(file, pool, federation, others),
-        *_pool_condor_config(file, pool),
-        *rotation_problems(pool.rotate, list(POOL_IDENTITIES), file, "pool.rotate"),
+        *framework_problems(file, stack, pool, federation, sites, others),
+        *rotation_problems(pool.rotate, pool_identities(pool), file, "pool.rotate"),
     ]
+
+
+def pool_identities(pool: Pool) -> list[str]:
+    """The names of all that can be rotated in the pool's stack."""
+    return [*POOL_IDENTITIES, *(FRAMEWORK_IDENTITIES if pool.via == "framework" else ())]
 
 
 def _pool_name(file: str, stack: str) -> Iterator[Problem]:
     if not re.fullmatch(NAME, stack):
         what, _, mend = NAME_FORM.partition("|")
         yield _at("(file name)", f"{stack!r} {what} of a pool", f"name it Pulumi.<pool>.yaml, and {mend}", file)
-
-
-def _pool_condor_config(file: str, pool: Pool) -> Iterator[Problem]:
-    """HTCondor's own lines that would open what a pool keeps shut."""
-    entry_of = [i for i, entry in enumerate(pool.condor_config) for _ in entry.splitlines() or [""]]
-    for message in dangerous_knobs("\n".join(pool.condor_config)):
-        number, _, what = message.removeprefix("line ").partition(": ")
-        what, _, mend = what.rpartition("; ")
-        yield _at(f"pool.condor_config.{entry_of[int(number) - 1]}", what, mend, file)
 
 
 def _pool_sites(file: str, pool: Pool, federation: Federation) -> Iterator[Problem]:
@@ -78,14 +78,37 @@ def _pool_sites(file: str, pool: Pool, federation: Federation) -> Iterator[Probl
 
 
 def _pool_addresses(file: str, pool: Pool, federation: Federation) -> Iterator[Problem]:
-    fixed = federation.network.fixed
-    for role in ("central_manager", "submit_node"):
-        address = IPv4Address(getattr(addresses, role)(federation, pool))
-        if address not in fixed:
-            place = f"pool.{role}.address" if getattr(pool, role).address else "pool.number"
-            yield _at(place, f"{address} is not in network.fixed ({fixed})", f"write an address of {fixed}", file)
-    if addresses.central_manager(federation, pool) == addresses.submit_node(federation, pool):
-        yield _at("pool.submit_node.address", "is the central manager's too", "write another", file)
+    fixed, seen = federation.network.fixed, dict[str, str]()
+    more = pool.central_manager.more_addresses
+    if len(more) > pool.central_managers - 1:
+        yield _at(
+            "pool.central_manager.more_addresses",
+            f"{len(more)} given, but {pool.central_managers - 1 or 'no'} further central manager is wanted",
+            f"write {len(more) + 1} for pool.central_managers, or fewer addresses",
+            file,
+        )
+    for place, address in addresses.fixed_addresses(federation, pool):
+        if place == "pool.central_managers" and IPv4Address(address) not in fixed:
+            yield _at(
+                place,
+                f"{address}, by the pool's number, is not in network.fixed ({fixed})",
+                "write central_manager.more_addresses, or a wider network.fixed",
+                file,
+            )
+        elif IPv4Address(address) not in fixed:
+            mend = (
+                "write a smaller number, or a wider network.fixed"
+                if place == "pool.number"
+                else f"write an address of {fixed}"
+            )
+            yield _at(place, f"{address} is not in network.fixed ({fixed})", mend, file)
+        if address in seen and place == "pool.number":  # by arithmetic: what was written is to be changed
+            yield _at(seen[address], f"{address} is the pool's own already, by its number", "write another", file)
+        elif address in seen:
+            whose = "the central manager's" if "submit_node" in place else "the pool's own already:"
+            what = f"is {whose} too" if "submit_node" in place else f"{address} is {whose[:-1]} (by {seen[address]})"
+            yield _at(place, what, "write another", file)
+        seen.setdefault(address, place)
 
 
 def _pool_users(file: str, pool: Pool, home: Path) -> Iterator[Problem]:
@@ -153,45 +176,48 @@ def _pool_capacity(file: str, pool: Pool, sites: Mapping[str, SiteStack]) -> Ite
     """Refuses a pool that its sites' machines cannot hold; silent about sites whose file is not here."""
     if any(name not in sites for name in pool.sites):
         return
-    machines = [sites[name].machine for name in pool.sites for _ in range(1 + sites[name].agents)]
-    wanted = pool.executors
-    if wanted.count and not any(m.cpus >= wanted.cpus and m.memory >= wanted.memory for m in machines):
-        largest = max(machines, key=lambda m: (m.cpus, m.memory))
+    named = {name: size for site in pool.sites for name, size in machines_of(site, sites[site]).items()}
+    machines, wanted = list(named.values()), pool.executors
+    able = [m for n, m in named.items() if satisfies(n, wanted.attributes)]  # whether there are any is told elsewhere
+    if wanted.count and able and not any(_executors_on(m, pool) for m in able):
+        largest = max(able, key=lambda m: (m.cpus, m.memory))
+        fits = any(m.cpus >= wanted.cpus and m.memory >= wanted.memory for m in able)
+        disk = f" and {wanted.disk} MB of disk" if fits else ""
+        has = f" and {largest.disk} MB of disk" if fits else ""
         yield _at(
             "pool.executors",
-            f"no machine has {wanted.cpus:g} cpus and {wanted.memory} MB for one executor",
-            f"the largest has {largest.cpus:g} cpus and {largest.memory} MB: write less",
+            f"no machine has {wanted.cpus:g} cpus and {wanted.memory} MB{disk} for one executor",
+            f"the largest has {largest.cpus:g} cpus and {largest.memory} MB{has}: write less",
             file,
         )
         return
     short = False
-    for unit, has, asks in (
-        (
-            "cpus",
-            sum(m.cpus for m in machines),
-            wanted.count * wanted.cpus + pool.central_manager.cpus + pool.submit_node.cpus,
-        ),
+    daemons = [*[pool.central_manager] * pool.central_managers, pool.submit_node]
+    more = FRAMEWORK if pool.via == "framework" else (0.0, 0)
+    for unit, has_, asks in (
+        ("cpus", sum(m.cpus for m in machines), wanted.count * wanted.cpus + sum(r.cpus for r in daemons) + more[0]),
         (
             "memory",
             sum(m.memory for m in machines),
-            wanted.count * wanted.memory + pool.central_manager.memory + pool.submit_node.memory,
+            wanted.count * wanted.memory + sum(r.memory for r in daemons) + more[1],
         ),
     ):
-        if asks > has:
+        if asks > has_:
             mb = " MB" if unit == "memory" else ""
             yield _at(
                 "pool.executors.count",
-                f"the pool asks for {asks:g}{mb} of {unit}, its sites' {len(machines)} machines have {has:g}{mb}",
+                f"the pool asks for {asks:g}{mb} of {unit}, its sites' {len(machines)} machines have {has_:g}{mb}",
                 "write fewer or smaller executors, or more agents in Pulumi.<site>.yaml",
                 file,
             )
             short = True
-    room = sum(_executors_on(m, pool) for m in machines)
-    if wanted.count > room and not short:
+    room = sum(_executors_on(m, pool) for m in able)
+    whose = "of the pool's sites" if len(able) == len(machines) else "that have their attributes"
+    if able and wanted.count > room and not short:
         yield _at(
             "pool.executors.count",
             f"{wanted.count} executors of {wanted.cpus:g} cpus, {wanted.memory} MB and {wanted.disk} MB of disk do not fit on "
-            f"the {len(machines)} machines of the pool's sites, {room} do",
+            f"the {len(able)} machines {whose}, {room} do",
             "write fewer or smaller executors, or more agents in Pulumi.<site>.yaml",
             file,
         )
@@ -203,13 +229,16 @@ def _executors_on(machine: MachineSize, pool: Pool) -> int:
 
 
 def _pool_neighbours(file: str, pool: Pool, federation: Federation, others: Mapping[str, Pool]) -> Iterator[Problem]:
-    mine = {addresses.central_manager(federation, pool), addresses.submit_node(federation, pool)}
+    mine = {address: place for place, address in addresses.fixed_addresses(federation, pool)}
     for name, other in others.items():
-        theirs = {addresses.central_manager(federation, other), addresses.submit_node(federation, other)}
-        if mine & theirs:
+        theirs = {address for _, address in addresses.fixed_addresses(federation, other)}
+        if pool.number == other.number:
             yield _at(
                 "pool.number", f"{pool.number} gives addresses that pool {name} has", "write a number of its own", file
             )
+        else:
+            for address in sorted(mine.keys() & theirs):
+                yield _at(mine[address], f"{address} is pool {name}'s", "write another address", file)
         if (pool.submit_node.site, pool.submit_node.ssh_port) == (other.submit_node.site, other.submit_node.ssh_port):
             yield _at(
                 "pool.submit_node.ssh_port",
@@ -217,3 +246,25 @@ def _pool_neighbours(file: str, pool: Pool, federation: Federation, others: Mapp
                 "write another port",
                 file,
             )
+    yield from _pool_port(file, pool, federation)
+
+
+def _pool_port(file: str, pool: Pool, federation: Federation) -> Iterator[Problem]:
+    """Where the front-end listens already, now or once another pool comes."""
+    place, port = "pool.submit_node.ssh_port", pool.submit_node.ssh_port
+    first, last = addresses.REST + 1, addresses.REST + addresses.POOLS
+    if first <= port <= last:
+        yield _at(place, f"{port} is kept for frameworks ({first} to {last})", "write another port", file)
+    services = {addresses.MESOS_AGENT: "Mesos' agent"}
+    if pool.submit_node.site in federation.quorum_sites:
+        services |= {
+            addresses.ETCD_CLIENT: "etcd",
+            addresses.ETCD_PEER: "etcd",
+            addresses.ZOOKEEPER_CLIENT: "ZooKeeper",
+            2888: "ZooKeeper",
+            3888: "ZooKeeper",
+            addresses.MESOS_MASTER: "Mesos' master",
+            addresses.MARATHON: "Marathon",
+        }
+    if port in services:
+        yield _at(place, f"{port} on {pool.submit_node.site} is that of {services[port]}", "write another port", file)

@@ -214,6 +214,7 @@ PASSWORDS = (
     "zookeeper-mesos",
     "zookeeper-marathon",
     "marathon-admin",
+    "pools",
 )
 
 
@@ -228,7 +229,8 @@ def identities(federation: Federation) -> list[str]:
 
 
 # ZooKeeper's nodes belong to who made them: another password would be another owner, locked out of them.
-FOR_GOOD = {"zookeeper-mesos", "zookeeper-marathon"}
+# `pools` is what the pools' passwords for ZooKeeper are made from.
+FOR_GOOD = {"zookeeper-mesos", "zookeeper-marathon", "pools"}
 
 
 def rotation_problems(rotate: Mapping[str, int], known: list[str], file: str, place: str = "rotate") -> list[Problem]:

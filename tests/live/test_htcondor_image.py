@@ -1,166 +1,34 @@
-"""The image `htcondor` as a pool of three or four containers on a plain Docker network: real daemons, real jobs, real faults.
-
-Needs a Docker engine and the image: AERIE_TEST_HTCONDOR_IMAGE, or the newest local `aerie/htcondor`.
-"""
+"""The image `htcondor` as a pool of three or four containers on a plain Docker network: real daemons, real jobs, real faults."""
 
 from __future__ import annotations
 
-import dataclasses
-import os
-import shlex
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+from htcondor_pool import Pool, pool_of, run, until
 
 from components.batch import tokens
-from components.batch.apps import environment
-from components.batch.types import (
-    CentralManagerSpec,
-    ExecutorsSpec,
-    PoolRole,
-    PoolSecrets,
-    PoolSpec,
-    PoolUser,
-    SubmitNodeSpec,
-)
+from components.batch.types import CentralManagerSpec, ExecutorsSpec, PoolSpec, SubmitNodeSpec
 
-NETWORK, SUBNET, VOLUME = "hc-net", "172.27.0.0/24", "hc-spool"
 CENTRAL, SUBMIT = "172.27.0.10", "172.27.0.11"
 SUBMIT_NAME = "172-27-0-11.demo.aerie"
-OPTIONS = ["--security-opt", "no-new-privileges"]
-
-
-def run(*command: str, check: bool = True, stdin: str | None = None, timeout: float = 120) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, input=stdin, timeout=timeout, check=False)
-    if check and done.returncode:
-        raise AssertionError(f"{shlex.join(command)[:200]}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done.stdout + done.stderr
-
-
-def until(what: str, condition: Callable[[], object], seconds: float = 60) -> float:
-    """Waits for `condition`; the seconds it took."""
-    start = time.monotonic()
-    while not condition():
-        if time.monotonic() - start > seconds:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.2)
-    return time.monotonic() - start
-
-
-def find_image() -> str:
-    if named := os.environ.get("AERIE_TEST_HTCONDOR_IMAGE"):
-        return named
-    try:
-        found = run("docker", "image", "ls", "aerie/htcondor", "--format", "{{.Repository}}:{{.Tag}}").split()
-    except (OSError, AssertionError):
-        found = []
-    return found[0] if found else pytest.skip("no image aerie/htcondor here; build the images first")
-
-
-@dataclasses.dataclass
-class Pool:
-    folder: Path
-    image: str
-    spec: PoolSpec
-    secrets: PoolSecrets
-    pool_key: bytes
-
-    def start(self, role: PoolRole, name: str, address: str, *options: str) -> None:
-        file = self.folder / f"{name}.env"
-        file.touch(mode=0o600)
-        values = environment(self.spec, role, self.secrets) | {"HOST": f"node-{name}"}
-        file.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
-        run(
-            "docker", "run", "-d", "--name", name, "--network", NETWORK, "--ip", address, "--dns", "192.0.2.1",
-            "--env-file", str(file), *OPTIONS, *options, self.image,
-        )  # fmt: skip
-
-    def start_central_manager(self) -> None:
-        self.start(PoolRole.CENTRAL_MANAGER, "hc-cm", CENTRAL, "--hostname", "central-manager.demo.aerie")
-
-    def start_submit(self) -> None:
-        volume = ("-v", f"{VOLUME}:/var/spool/condor")
-        self.start(PoolRole.SUBMIT, "hc-submit", SUBMIT, "--hostname", "submit-node.demo.aerie", *volume)
-
-    def start_executor(self, number: int) -> None:
-        self.start(PoolRole.EXECUTOR, f"hc-exec{number}", f"172.27.0.{20 + number}", "--memory", "1024m")
-
-    def inside(self, container: str, script: str, user: str = "root", check: bool = True) -> str:
-        home = "/root" if user == "root" else f"/home/{user}"
-        return run("docker", "exec", "-u", user, "-e", f"HOME={home}", container, "sh", "-c", script, check=check)
-
-    def ssh(self, script: str, user: str = "alice", stdin: str | None = None, check: bool = True) -> str:
-        return run(
-            "ssh", "-F", "none", "-i", str(self.folder / "id"), "-o", f"UserKnownHostsFile={self.folder / 'known_hosts'}",
-            "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", f"{user}@{SUBMIT}", script, stdin=stdin, check=check,
-        )  # fmt: skip
-
-    def submit(self, name: str, script: str, count: int = 1, extra: str = "") -> str:
-        """Submits over SSH; the cluster's number. Files are <name>.log, <name>.<process>.out and .err."""
-        description = (
-            f"executable = {name}.sh\narguments = $(Process)\nlog = {name}.log\noutput = {name}.$(Process).out\n"
-            f"error = {name}.$(Process).err\nrequest_memory = 64\nrequest_disk = 10MB\n{extra}\nqueue {count}\n"
-        )
-        self.ssh(f"cat > {name}.sh; chmod 755 {name}.sh", stdin="#!/bin/sh\n" + script + "\n")
-        self.ssh(f"cat > {name}.sub", stdin=description)
-        return self.ssh(f"condor_submit -terse {name}.sub").split(".")[0]
-
-    def wait(self, name: str, seconds: int = 90) -> None:
-        out = self.ssh(f"condor_wait -wait {seconds} {name}.log", check=False)
-        assert "All jobs done" in out, out + self.ssh(f"cat {name}.log; condor_q -better-analyze", check=False)
-
-    def events(self, name: str, code: str) -> int:
-        """How often the event `code` is in the job's log (001: it was started, 004: it was evicted, 023: reconnected)."""
-        return self.ssh(f"cat {name}.log").count(f"\n{code} (")
-
-    def healthy(self, container: str) -> bool:
-        return (
-            subprocess.run(["docker", "exec", container, "aerie-health"], capture_output=True, check=False).returncode
-            == 0
-        )
-
 
 pytestmark = pytest.mark.live
 
 
-def clear() -> None:
-    for name in ("hc-cm", "hc-submit", "hc-exec1", "hc-exec2", "hc-intruder"):
-        run("docker", "rm", "-f", "-v", name, check=False)
-    run("docker", "volume", "rm", VOLUME, check=False)
-    run("docker", "network", "rm", NETWORK, check=False)
-
-
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    image = find_image()
-    folder = tmp_path_factory.mktemp("pool")
-    for file in ("id", "host"):
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", str(folder / file))
-    public = (folder / "id.pub").read_text().strip()
-    (folder / "known_hosts").write_text(f"{SUBMIT} {(folder / 'host.pub').read_text()}")
     spec = PoolSpec(
         name="demo",
         sites=("torino", "bari"),
         central_manager=CentralManagerSpec(CENTRAL),
         submit_node=SubmitNodeSpec(SUBMIT, "torino", "front"),
         executors=ExecutorsSpec(count=2, cpus=2, memory=1024, grace=40),
-        users=(PoolUser("alice", 1500, (public,)), PoolUser("boss", 1501, (public,), admin=True)),
         site_networks={"torino": "172.27.0.21/32", "bari": "172.27.0.22/32"},
     )
-    key = tokens.generate_signing_key()
-    secrets = tokens.pool_secrets(
-        spec, key, tokens.generate_signing_key(), (folder / "host").read_text(), iat=1700000000
-    )
-    clear()
-    run("docker", "network", "create", "--subnet", SUBNET, NETWORK)
-    try:
-        yield Pool(folder, image, spec, secrets, key)
-    finally:
-        if not os.environ.get("AERIE_TEST_KEEP"):
-            clear()
+    with pool_of("hc", "172.27.0.0/24", tmp_path_factory.mktemp("pool"), spec) as pool:
+        yield pool
 
 
 def test_first_job_soon(pool: Pool) -> None:
@@ -245,7 +113,7 @@ def test_an_executors_token_advertises_executors(pool: Pool) -> None:
 
 def test_nobody_without_a_token(pool: Pool) -> None:
     out = run(
-        "docker", "run", "--rm", "--name", "hc-intruder", "--network", NETWORK, "--entrypoint", "sh", pool.image, "-c",
+        "docker", "run", "--rm", "--name", "hc-intruder", "--network", pool.network, "--entrypoint", "sh", pool.image, "-c",
         f"condor_status -pool {CENTRAL}:9618; condor_q -pool {CENTRAL}:9618 -name {SUBMIT_NAME}; echo; "
         f"_CONDOR_SEC_CLIENT_AUTHENTICATION=NEVER condor_status -pool {CENTRAL}:9618",
         check=False,

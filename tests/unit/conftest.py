@@ -24,7 +24,19 @@ settings.register_profile("aerie", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("aerie")
 
 BASE = Path(__file__).parent / "data" / "spec" / "base"
-IMAGES = ("calico", "etcd", "htcondor", "login", "machine", "marathon", "mesos", "registry", "vpn", "zookeeper")
+IMAGES = (
+    "calico",
+    "etcd",
+    "framework",
+    "htcondor",
+    "login",
+    "machine",
+    "marathon",
+    "mesos",
+    "registry",
+    "vpn",
+    "zookeeper",
+)
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKwjCPPrLPTFj3f8UzDoL5mmuCzWxzbuXgB6pPYkc6Hj demo"
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.spec import addresses
-from components.spec.model import Embedded, Federation, Images, Network, Pool, Site, SubmitNode, User
+from components.spec.model import CentralManager, Embedded, Federation, Images, Network, Pool, Site, SubmitNode, User
 from components.spec.rules import federation_problems
 from tests.unit.conftest import Checkout
 
@@ -62,15 +62,33 @@ def test_no_two_machines_share_an_address(federation: Federation, agents: int) -
         seen |= set(machines)
 
 
-@given(federations(), st.lists(st.integers(1, 60), min_size=1, max_size=20, unique=True))
-def test_no_two_pools_share_an_address(federation: Federation, numbers: list[int]) -> None:
+@given(federations(), st.lists(st.integers(1, addresses.POOLS), min_size=1, max_size=20, unique=True), st.data())
+def test_no_two_pools_share_an_address(federation: Federation, numbers: list[int], data: st.DataObject) -> None:
+    fixed = IPv4Network("10.250.0.0/23")
+    federation = federation.model_copy(update={"network": federation.network.model_copy(update={"fixed": fixed})})
     taken: list[str] = []
     for number in numbers:
-        one = pool(number, next(iter(federation.sites)))
-        taken += [addresses.central_manager(federation, one), addresses.submit_node(federation, one)]
+        via, managers = data.draw(st.sampled_from([("marathon", 1), ("framework", 1), ("framework", 3)]))
+        one = pool(number, next(iter(federation.sites))).model_copy(update={"via": via, "central_managers": managers})
+        mine = [address for _, address in addresses.fixed_addresses(federation, one)]
+        assert len(mine) == managers + 1 + (via == "framework")
+        taken += mine
     assert len(set(taken)) == len(taken)
-    fixed = federation.network.fixed
     assert all(IPv4Address(a) in fixed and IPv4Address(a) != fixed.broadcast_address for a in taken)
+
+
+def test_the_addresses_of_a_pool_by_a_framework(checkout: Checkout) -> None:
+    federation = checkout.plan("torino").federation
+    for number, framework, second, third in ((1, "131", "191", "10.66.1.1"), (60, "190", "250", "10.66.1.60")):
+        one = pool(number, "torino").model_copy(update={"via": "framework", "central_managers": 3})
+        assert addresses.framework(federation, one) == f"10.66.0.{framework}"
+        assert addresses.central_managers(federation, one)[1:] == [f"10.66.0.{second}", third]
+        assert addresses.rest_url(federation, one) == f"https://172.31.1.10:{8600 + number}"
+    given = CentralManager(more_addresses=[IPv4Address("10.66.0.252")])
+    one = pool(1, "torino").model_copy(update={"central_managers": 2, "central_manager": given})
+    assert addresses.central_managers(federation, one) == ["10.66.0.10", "10.66.0.252"]
+    assert addresses.principal(7) == "pool-7"
+    assert addresses.mesos_masters(federation) == [f"172.31.{n}.10:5050" for n in (1, 2, 3)]
 
 
 @given(federations())

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from components import federation as federation_stack
+from components.batch.plan import pool_spec
+from components.batch.types import PoolRole, ShareSpec, VolumeMount
 from components.host import networks_of
 from components.spec.loader import read_yaml, stack_values
 from components.spec.pool_rules import is_public_key
@@ -130,3 +132,69 @@ def test_what_can_be_rotated_is_what_the_federation_makes(checkout: Checkout, gr
     made = {r.name for r in graphs("federation").resources if "generation" in r.wire}
     assert made == set(identities(checkout.plan("federation").federation))
     assert set(federation_stack.PASSWORDS) <= made
+
+
+def test_a_pool_by_a_framework_with_every_key(checkout: Checkout, home: Path) -> None:
+    def change(data: Any) -> None:
+        data["config"]["aerie:pool"].update(
+            {
+                "via": "framework",
+                "number": 2,
+                "share": {"cpus": 8, "memory": 8192, "weight": 2, "limit": {"cpus": 12}, "lend": False},
+                "central_managers": 2,
+                "central_manager": {"ulimits": {"core": 0}, "more_addresses": ["10.66.0.200"]},
+                "accounting": {"groups": {"physics": 0.5, "physics.atlas": 10}, "accept_surplus": False},
+                "executors": {
+                    "count": 1,
+                    "network": "calico",
+                    "ulimits": {"nofile": "1024:65536", "memlock": -1},
+                    "devices": ["/dev/fuse"],
+                    "volumes": [
+                        {"source": "/cvmfs", "target": "/cvmfs"},
+                        {"source": "/data/scratch", "target": "/scratch", "read_only": False},
+                    ],
+                    "environment": {"OMP_NUM_THREADS": "1"},
+                    "condor_config": ["STARTD_NOCLAIM_SHUTDOWN = 0"],
+                    "attributes": {"site": "cnaf"},
+                    "elastic": {
+                        "min": 1,
+                        "max": 20,
+                        "sites": {"cnaf": {"max": 3}},
+                        "caps": {"each_user": 16, "users": {"demo": 64}, "groups": {"physics.atlas": 8}},
+                    },
+                },
+            }
+        )
+
+    the = checkout.change("Pulumi.demo.yaml", change).plan("demo")
+    assert the.pool is not None
+    spec = pool_spec("demo", the.federation, the.pool, home)
+    assert spec.share == ShareSpec(8, 8192, 2, 12, None, False)
+    assert [m.address for m in spec.central_managers] == ["10.66.0.12", "10.66.0.200"]
+    assert spec.framework_address == "10.66.0.132"
+    assert (spec.accounting.groups, spec.accounting.accept_surplus) == ({"physics": 0.5, "physics.atlas": 10}, False)
+    assert spec.container(PoolRole.CENTRAL_MANAGER).ulimits == {"core": "0"}
+    own = spec.container(PoolRole.EXECUTOR)
+    assert own.ulimits == {"nofile": "1024:65536", "memlock": "-1"}
+    assert own.volumes == (VolumeMount("/cvmfs", "/cvmfs"), VolumeMount("/data/scratch", "/scratch", False))
+    assert (own.devices, own.environment, own.attributes) == (
+        ("/dev/fuse",),
+        {"OMP_NUM_THREADS": "1"},
+        {"site": "cnaf"},
+    )
+    elastic = spec.executors.elastic
+    assert elastic is not None
+    assert (elastic.min, elastic.max, elastic.curb, elastic.max_idle) == (1, 20, 20, 20)
+    assert (elastic.sites, elastic.orphan_timeout) == ({"cnaf": (3, 3)}, 1800)
+    assert (elastic.each_user, elastic.user_caps, elastic.group_caps) == (16, {"demo": 64}, {"physics.atlas": 8})
+
+
+def test_shares_are_compared_with_all_machines_only_if_their_files_are_here(checkout: Checkout) -> None:
+    """Another site's file may be in another checkout."""
+
+    def change(data: Any) -> None:
+        data["config"]["aerie:pool"].update({"via": "framework", "share": {"cpus": 400, "memory": 8192}})
+
+    checkout.change("Pulumi.demo.yaml", change)
+    (checkout.root / "Pulumi.bari.yaml").unlink()
+    assert checkout.plan("demo").pool is not None

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
-from tools.status_facts import FACTS, Container, Facts, Marathon, Master, OnMachine, Tunnel
+from tools import status_framework
+from tools.status_facts import (
+    FACTS,
+    App,
+    Container,
+    Count,
+    Facts,
+    Framework,
+    Marathon,
+    Master,
+    OnMachine,
+    Role,
+    Tunnel,
+)
 from tools.status_judge import judge
 from tools.status_model import STATUS, Status
 from tools.status_show import show
@@ -234,3 +249,105 @@ def test_many_sites_still_fit() -> None:
     assert "... 33 more" in text
     assert "more: python -m tools.status --json shows them" in text
     assert len(text.splitlines()) <= 48
+
+
+def by_framework(found: Facts, framework: Framework) -> Facts:
+    """The facts of the healthy federation, its pool by a framework."""
+    pools = tuple(dataclasses.replace(p, framework=True, executors=1) for p in found.wanted.pools)
+    app = App("/demo/framework", 1, 1, 1, True, hosts=("172.31.2.11",))
+    marathons = {
+        s: dataclasses.replace(m, apps=(app,)) if m.apps is not None else m for s, m in found.marathons.items()
+    }
+    machines = tuple(
+        dataclasses.replace(m, services=(*m.services, "rest-demo")) if m.name == "torino-front-end" else m
+        for m in found.wanted.machines
+    )
+    old = found.machines["torino-front-end"]
+    forwarder = Container("rest-demo", "running", age=600.0)
+    found = on(found, "torino-front-end", containers=(*old.containers, forwarder))
+    masters = {s: dataclasses.replace(m, frameworks=m.frameworks + 1) for s, m in found.masters.items()}
+    return dataclasses.replace(
+        found,
+        wanted=dataclasses.replace(found.wanted, pools=pools, machines=machines),
+        marathons=marathons,
+        masters=masters,
+        frameworks={"demo": framework},
+    )
+
+
+def framework(**changes: Any) -> Framework:
+    body = json.loads((DATA / "framework.json").read_text())
+    return dataclasses.replace(status_framework.read(body, "https://172.31.1.10:8601"), **changes)
+
+
+def test_a_pool_by_a_framework_is_shown() -> None:
+    status = judge(by_framework(facts("healthy"), framework()))
+    assert (status.verdict, status.problems) == ("good", ())
+    text = screen(status)
+    assert all(len(line) <= 80 for line in text.splitlines())
+    (row,) = [line.split() for line in text.splitlines() if line.startswith("demo ") and "max" in line]
+    assert row == ["demo", "2/2", "1/1", "2", "(max", "10)", "1", "1", "9", "of", "8"]
+    assert "3 of alice (7.0 ... 7.2): they want 16 cpus, no machine of the pool has more" in " ".join(text.split())
+    assert "starts 1 executor at bari" in text
+    assert status.notes == (
+        "demo: 3 jobs can never run as they are (see above)",
+        "demo: its administrator keeps it off cnaf",
+    )
+    assert status.pools[0].wanted == 4
+    assert STATUS.validate_json(STATUS.dump_json(status)) == status
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "do"),
+    [
+        (
+            {"answers": False, "trouble": "no connection"},
+            "demo: its framework does not answer (no connection)",
+            "rest-demo",
+        ),
+        ({"gone": True}, "demo: it was torn down, and its framework still stands", "pulumi destroy -s demo"),
+        ({"connected": False}, "demo: its framework is not subscribed at Mesos", "https://172.31.1.10:8601/v1/pool"),
+        (
+            {"roles": (Role("submit-node", "launching", False, "it is starting"),)},
+            "demo: submit-node is launching (it is starting)",
+            "wait, then make status",
+        ),
+        (
+            {"roles": (Role("submit-node", "running", False, "its health check fails"),)},
+            "demo: submit-node is not healthy (its health check fails)",
+            "/v1/pool",
+        ),
+        ({"fixed": Count(0)}, "demo: 0 of 1 fixed executors run", "/v1/pool"),
+        ({"fixed": Count(0, 1)}, "demo: 0 of 1 fixed executors run, 1 start or are replaced", "wait"),
+        ({"paused": True}, "demo is paused: its framework starts nothing and takes nothing away", "-X POST"),
+        (
+            {"data_age": 90.0},
+            "demo: its framework has heard nothing for 90 s of the queue, and so starts nothing",
+            "curl",
+        ),
+        ({"data_age": None}, "demo: its framework has no data of the queue, and so starts nothing", "curl"),
+    ],
+)
+def test_what_is_wrong_with_a_pool_by_a_framework(changes: dict[str, Any], what: str, do: str) -> None:
+    status = judge(by_framework(facts("healthy"), framework(**changes)))
+    assert told(status) == [what]
+    assert do in status.next
+    assert "-k" not in status.next.split() and "admin:" not in status.next
+
+
+def test_a_framework_whose_app_or_forwarder_is_gone_is_told_once() -> None:
+    found = by_framework(facts("healthy"), framework(answers=False, trouble="no connection"))
+    bari = dataclasses.replace(found.marathons["bari"], apps=())
+    assert told(judge(dataclasses.replace(found, marathons={**found.marathons, "bari": bari}))) == [
+        "demo: Marathon has no app framework"
+    ]
+    gone = judge(without(found, "torino-front-end", "rest-demo"))
+    assert gone.next == "pulumi up -s demo --replace '**remote:Command::demo-rest'"
+
+
+def test_frameworks_of_pools_are_not_marathons() -> None:
+    found = by_framework(facts("healthy"), framework())
+    masters = {s: dataclasses.replace(m, frameworks=1) for s, m in found.masters.items()}
+    assert told(judge(dataclasses.replace(found, masters=masters))) == [
+        "Marathon leads but is not registered with Mesos: no task can start"
+    ]

@@ -26,6 +26,8 @@ from mesos_client import (
     TaskStatus,
     Update,
 )
+from mesos_client.silence import Silence
+from mesos_client.store import Storage
 
 from .bus import Bus
 from .checker import Checker
@@ -37,10 +39,8 @@ from .core.model import Deployment, State
 from .core.operations import Operations
 from .core.paths import task_prefix
 from .core.planning import Launch, Plan, Rejections, Settings, plan
-from .core.silence import Silence
 from .core.spec import Json
 from .core.taskinfo import task_info
-from .store import Storage
 
 log = logging.getLogger(__name__)
 _LONGEST_SLEEP = 30.0

@@ -6,6 +6,8 @@ import asyncio
 import logging
 
 from aiohttp import web
+from mesos_client.election import Election
+from mesos_client.store import Store, StoreError
 
 from .api.application import application
 from .api.proxy import Proxy
@@ -13,11 +15,10 @@ from .bus import Bus
 from .config import Config
 from .core.model import State
 from .core.spec import Json
-from .election import Election
 from .scheduler import Scheduler
-from .store import Store, StoreError
 
 log = logging.getLogger(__name__)
+_KINDS = ("app", "version", "instance", "deployment", "group", "framework")
 
 
 class Service:
@@ -28,7 +29,7 @@ class Service:
         self._zk = config.zk.client(config.zk_session_timeout)
         root = config.zk.path
         self.election = Election(self._zk, f"{root.rstrip('/')}/leader", config.identity, config.url)
-        self._store = Store(self._zk, root, config.zk_max_node_size)
+        self._store = Store(self._zk, root, _KINDS, nested=("version",), max_node_size=config.zk_max_node_size)
         self._abdicated = asyncio.Event()
         self._proxy = Proxy(config.client_tls())
         self._runner: web.AppRunner | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ class FakeAgent:
     ports: tuple[int, int] = (31000, 31999)
     attributes: dict[str, str] = field(default_factory=dict)
     alive: bool = True
+    known: bool = True  # to the master that leads now
     used_ports: set[int] = field(default_factory=set)
     offered: str | None = None
     refused_until: float = 0.0
@@ -58,6 +60,23 @@ def demand(info: Json) -> tuple[dict[str, float], set[int]]:
         for span in r.get("ranges", {}).get("range", ()):
             ports |= set(range(int(span["begin"]), int(span["end"]) + 1))
     return scalars, ports
+
+
+def status_json(task: FakeTask, **more: str) -> Json:
+    status: Json = {
+        "task_id": {"value": task.id},
+        "agent_id": {"value": task.agent.id},
+        "state": task.state,
+        "timestamp": time.time(),
+        **{k: v for k, v in more.items() if v},
+    }
+    if task.healthy is not None:
+        status["healthy"] = task.healthy
+    if task.address:
+        status["container_status"] = {
+            "network_infos": [{"ip_addresses": [{"ip_address": task.address, "protocol": "IPv4"}]}]
+        }
+    return status
 
 
 def offer_json(agent: FakeAgent, framework_id: str | None, framework: Json) -> Json:

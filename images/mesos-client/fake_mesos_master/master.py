@@ -2,7 +2,8 @@
 
 It keeps to what frameworks can see of a real one: offers only to subscribed frameworks that are not suppressed, DECLINE
 filters until they expire or REVIVE, updates sent again until acknowledged, TASK_ERROR for a launch over its offer, a
-second SUBSCRIBE with the same id takes the stream over, RECONCILE explicit and implicit.  Every call is kept in `calls`.
+second SUBSCRIBE with the same id takes the stream over, RECONCILE explicit and implicit, silence about agents that a new
+master has not heard of, frameworks that are completed.  Every call is kept in `calls`.
 """
 
 from __future__ import annotations
@@ -14,21 +15,12 @@ import itertools
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
+from mesos_client import is_terminal
 
-from .cluster import FakeAgent, FakeTask, Json, demand, offer_json
-
-_TERMINAL = {
-    "TASK_FINISHED",
-    "TASK_FAILED",
-    "TASK_KILLED",
-    "TASK_ERROR",
-    "TASK_LOST",
-    "TASK_DROPPED",
-    "TASK_GONE",
-}
+from .cluster import FakeAgent, FakeTask, Json, demand, offer_json, status_json
 
 
 class FakeMaster:
@@ -52,6 +44,7 @@ class FakeMaster:
         self.framework_id: str | None = None
         self.framework: Json = {}
         self.redirect_to: str | None = None
+        self.completed: set[str] = set()
         self.suppressed = False
         self.subscriptions = 0
         self.silent = False
@@ -105,6 +98,23 @@ class FakeMaster:
 
     # -- what tests do to the cluster
 
+    def fail_over(self, lost: Iterable[str] = ()) -> None:
+        """Another master leads, at the same address.  It has not heard of the agents `lost`, which are gone with the old one, and
+        says nothing of their tasks until they come back."""
+        for agent_id in lost:
+            self.agents[agent_id].alive = self.agents[agent_id].known = False
+        self.drop_stream()
+
+    def remove_framework(self) -> None:
+        """Its failover time is over: its tasks end, and nobody is ever let in under its id again."""
+        for task in list(self.tasks.values()):
+            self._release(task)
+        if self.framework_id is not None:
+            self.completed.add(self.framework_id)
+        self.framework_id = None
+        self._send({"type": "ERROR", "error": {"message": "Framework has been removed"}})
+        self.drop_stream()
+
     def update(
         self,
         task_id: str,
@@ -120,11 +130,11 @@ class FakeMaster:
         task.state = state
         if healthy is not None:
             task.healthy = healthy
-        status = self._status(task, message=message, reason=reason, source=source)
+        status = status_json(task, message=message, reason=reason, source=source)
         if acknowledged:
             status["uuid"] = base64.b64encode(uuid.uuid4().bytes).decode()
             task.unacknowledged[status["uuid"]] = status
-        if state in _TERMINAL:
+        if is_terminal(state):
             self._release(task)
         self._send({"type": "UPDATE", "update": {"status": status}})
 
@@ -147,7 +157,7 @@ class FakeMaster:
 
     def return_agent(self, agent_id: str) -> None:
         agent = self.agents[agent_id]
-        agent.alive, agent.fresh = True, True
+        agent.alive, agent.fresh, agent.known = True, True, True
         for task in [t for t in self.tasks.values() if t.agent is agent]:
             self.update(
                 task.id,
@@ -165,22 +175,6 @@ class FakeMaster:
     def _send(self, event: Json) -> None:
         if self._stream is not None:
             self._stream.put_nowait(event)
-
-    def _status(self, task: FakeTask, **more: str) -> Json:
-        status: Json = {
-            "task_id": {"value": task.id},
-            "agent_id": {"value": task.agent.id},
-            "state": task.state,
-            "timestamp": time.time(),
-            **{k: v for k, v in more.items() if v},
-        }
-        if task.healthy is not None:
-            status["healthy"] = task.healthy
-        if task.address:
-            status["container_status"] = {
-                "network_infos": [{"ip_addresses": [{"ip_address": task.address, "protocol": "IPv4"}]}]
-            }
-        return status
 
     def _release(self, task: FakeTask) -> None:
         agent = task.agent
@@ -235,8 +229,10 @@ class FakeMaster:
         return web.Response(status=202)
 
     async def _subscribe(self, request: web.Request, body: Json) -> web.StreamResponse:
-        self.framework = body["subscribe"]["framework_info"]
         given = body.get("framework_id", {}).get("value")
+        if given in self.completed:
+            return await self._turn_away(request)
+        self.framework = body["subscribe"]["framework_info"]
         if self._stream is not None:
             self._send({"type": "ERROR", "error": {"message": "Framework failed over"}})
             self.drop_stream()
@@ -259,7 +255,7 @@ class FakeMaster:
                 },
             }
         )
-        for task in self.tasks.values():
+        for task in [t for t in self.tasks.values() if t.agent.known]:
             for status in task.unacknowledged.values():
                 self._send({"type": "UPDATE", "update": {"status": status}})
         self._nudge.set()
@@ -269,6 +265,13 @@ class FakeMaster:
                 await response.write(b"%d\n%s" % (len(data), data))
         if self._stream is queue:
             self._stream = None
+        return response
+
+    async def _turn_away(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Mesos-Stream-Id": str(uuid.uuid4())})
+        await response.prepare(request)
+        data = json.dumps({"type": "ERROR", "error": {"message": "Framework has been removed"}}).encode()
+        await response.write(b"%d\n%s" % (len(data), data))
         return response
 
     def _on_accept(self, body: Json) -> None:
@@ -376,7 +379,9 @@ class FakeMaster:
         asked = [t["task_id"]["value"] for t in body["reconcile"].get("tasks", ())]
         for task_id in asked or list(self.tasks):
             task = self.tasks.get(task_id)
-            status = self._status(task) if task else {"task_id": {"value": task_id}, "state": "TASK_UNKNOWN"}
+            if task is not None and not task.agent.known:
+                continue
+            status = status_json(task) if task else {"task_id": {"value": task_id}, "state": "TASK_UNKNOWN"}
             status.update(source="SOURCE_MASTER", reason="REASON_RECONCILIATION")
             self._send({"type": "UPDATE", "update": {"status": status}})
 
@@ -395,4 +400,7 @@ class FakeMaster:
     def _on_teardown(self, _body: Json) -> None:
         for task in list(self.tasks.values()):
             self._release(task)
+        if self.framework_id is not None:
+            self.completed.add(self.framework_id)
+        self.framework_id = None
         self.drop_stream()

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from aiohttp import web
+from mesos_client.store import StoreError, TooLarge
 
 from ..bus import Bus
 from ..config import Config
@@ -19,7 +20,6 @@ from ..core.operations import Conflict, Locked, NotFound
 from ..core.spec import Json
 from ..core.validation import Invalid
 from ..scheduler import Scheduler
-from ..store import StoreError, TooLarge
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from marathon_service.core.silence import ASK_AGAIN, GRACE, Silence
+from mesos_client.silence import ASK_AGAIN, GRACE, Silence
 
 
 def test_a_task_that_is_not_heard_of_is_silent_once_its_time_is_over() -> None:

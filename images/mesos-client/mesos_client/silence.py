@@ -3,7 +3,7 @@
 A master that has just taken over knows the agents of its registry, but waits ten minutes at least for each to come back before
 it calls it unreachable, and until then does not answer a reconciliation of its tasks. An agent that was lost together with the
 old master would keep its tasks "running" for all that time. So a task that a new master has said nothing about for GRACE seconds,
-asked again and again, counts as unreachable: the app's unreachableStrategy decides from there, and a later word from the agent
+asked again and again, counts as unreachable: the framework decides from there what becomes of it, and a later word from the agent
 takes it back.
 """
 

@@ -1,4 +1,4 @@
-"""The state in ZooKeeper: one node for each app, version, instance, deployment and group, in a format with a number.
+"""A framework's state in ZooKeeper: one node for each thing of some kinds (a task, an app ...), in a format with a number.
 
 Every write is a transaction that also checks the leader's election node, so that an instance of the service that lost
 the lead without knowing it cannot change anything.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 from urllib.parse import quote, unquote
 
@@ -22,11 +22,10 @@ from kazoo.exceptions import (
     OperationTimeoutError,
 )
 
-from .core.spec import Json
+from .messages import Json
 
 log = logging.getLogger(__name__)
 FORMAT = 1
-KINDS = ("app", "version", "instance", "deployment", "group", "framework")
 _BATCH_BYTES, _BATCH_OPS = 400_000, 200
 Change = tuple[str, str, Json | None]
 
@@ -48,16 +47,28 @@ class Storage(Protocol):
 
 
 class Store:
-    def __init__(self, client: KazooClient, root: str, max_node_size: int = 1_000_000) -> None:
+    """Nodes are `<root>/<kind>/<key>`; those of a `nested` kind have keys "a@b" and are at `<root>/<kind>/<a>/<b>`, so that no
+    node gets too many children.  `max_node_size` in bytes."""
+
+    def __init__(
+        self,
+        client: KazooClient,
+        root: str,
+        kinds: Sequence[str],
+        *,
+        nested: Sequence[str] = (),
+        max_node_size: int = 1_000_000,
+    ) -> None:
         self._client, self._root, self._max = client, root.rstrip("/"), max_node_size
+        self._kinds, self._nested = tuple(kinds), frozenset(nested)
         self._known: set[str] = set()
         self._fence: str | None = None
         self._lock = asyncio.Lock()
 
     def _path(self, kind: str, key: str) -> str:
-        if kind == "version":
-            app_id, _, version = key.rpartition("@")
-            return f"{self._root}/version/{quote(app_id, safe='')}/{version}"
+        if kind in self._nested:
+            outer, _, inner = key.rpartition("@")
+            return f"{self._root}/{kind}/{quote(outer, safe='')}/{inner}"
         return f"{self._root}/{kind}/{quote(key, safe='')}"
 
     async def load(self, fence: str) -> list[tuple[str, str, Json]]:
@@ -73,11 +84,11 @@ class Store:
         self._check_format()
         self._known.clear()
         paths: list[tuple[str, str, str]] = []
-        for kind in KINDS:
+        for kind in self._kinds:
             base = f"{self._root}/{kind}"
             self._client.ensure_path(base)
             for name in self._client.get_children(base):
-                if kind != "version":
+                if kind not in self._nested:
                     paths.append((kind, unquote(name), f"{base}/{name}"))
                     continue
                 self._known.add(f"{base}/{name}")
@@ -140,6 +151,9 @@ class Store:
             except KazooException as e:
                 raise StoreError(f"cannot write the state: {e!r}") from e
 
+    def _is_nested(self, path: str) -> bool:
+        return path[len(self._root) + 1 :].split("/", 1)[0] in self._nested
+
     def _transaction(self, batch: list[tuple[str, bytes | None]], unsure: bool) -> None:
         if unsure:
             for path, _ in batch:
@@ -159,7 +173,7 @@ class Store:
                 transaction.set_data(path, data)
             else:
                 parent = path.rsplit("/", 1)[0]
-                if "/version/" in path and parent not in known:
+                if parent not in known and self._is_nested(path):
                     transaction.create(parent, b"", acl=self._client.default_acl)
                     known.add(parent)
                 transaction.create(path, data, acl=self._client.default_acl)

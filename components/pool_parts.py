@@ -1,0 +1,50 @@
+"""What a pool's stack is given, and what both ways of running a pool start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from .batch.marathon_app import MarathonLogin
+from .batch.types import PoolSecrets, PoolSpec, RoleSecrets
+from .cluster.service import Service
+from .iaas.machine import Machine
+from .site import FederationOutputs
+from .spec.model import Federation
+from .spec.model import Pool as PoolModel
+
+NO_SECRETS = PoolSecrets(*[RoleSecrets(token="", signing_key=b"-", ssh_host_key="-")] * 3)
+
+
+@dataclass
+class PoolArgs:
+    """`images` are the references that machines pull; `site_host_keys` are those of the submit node's site, by machine."""
+
+    federation: Federation
+    pool: PoolModel
+    images: Mapping[str, str]
+    shared: FederationOutputs
+    site_host_keys: pulumi.Output[dict[str, str]]
+
+
+@dataclass
+class PoolParts:
+    """What both ways of running a pool start from. `front_end` is the machine of the submit node."""
+
+    name: str
+    args: PoolArgs
+    spec: PoolSpec
+    secrets: pulumi.Output[PoolSecrets]
+    marathon: MarathonLogin
+    front_end: Machine
+    login: Service
+    child: pulumi.ResourceOptions
+
+    def options(self, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:
+        """Of a resource that comes after others, and goes before them."""
+        return pulumi.ResourceOptions.merge(self.child, pulumi.ResourceOptions(depends_on=after))
+
+    def generation(self, identity: str) -> int:
+        return self.args.pool.rotate.get(identity, 0)

@@ -1,0 +1,140 @@
+"""What HTCondor says, asked again and again; and what it is told (drains), without anybody waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from .core.model import Pool, Queue, SlotState
+from .core.view import Plan
+
+log = logging.getLogger(__name__)
+BUSY, CALM = 2.0, 5.0  # seconds between two questions
+_DRAINS_AT_ONCE = 4
+
+
+class Condor(Protocol):
+    """The pool's daemons. `queue` and `pool` say None if there is no answer; `drain` raises for what failed."""
+
+    async def queue(self) -> Queue | None: ...
+
+    async def pool(self) -> Pool | None: ...
+
+    async def drain(self, startd_name: str, cancel: bool) -> None: ...
+
+    async def reschedule(self) -> None:
+        """Have jobs matched now, not with the negotiator's next cycle. Nothing is raised."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Feed:
+    """`busy` says whether to ask often; `changed` is called when an answer has come, `failed` with a line for people when a drain failed."""
+
+    def __init__(
+        self, condor: Condor, busy: Callable[[], bool], changed: Callable[[], None], failed: Callable[[str], None]
+    ) -> None:
+        self.queue: Queue | None = None
+        self.pool: Pool | None = None
+        self.intervals = (BUSY, CALM)
+        self.drains = 0
+        self.drains_failed = 0
+        self._condor, self._busy, self._changed, self._failed = condor, busy, changed, failed
+        self._drains: dict[str, asyncio.Task[None]] = {}
+        self._cancels: dict[str, bool] = {}
+        self._untold: dict[str, bool] = {}
+        self._at_once = asyncio.Semaphore(_DRAINS_AT_ONCE)
+        self._ask = asyncio.Event()
+
+    def ask_soon(self) -> None:
+        """Something has changed that HTCondor will tell more of: do not wait for the calm interval."""
+        self._ask.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            began = time.monotonic()
+            self._ask.clear()
+            before = self._claimable()
+            await asyncio.gather(self._ask_queue(), self._ask_pool())
+            self._changed()
+            if self._claimable() - before and self.queue is not None and self.queue.idle:
+                # What has just come need not wait for the negotiator's next turn, nor the next question for it to be told.
+                await self._condor.reschedule()
+            # Being asked soon shortens the calm interval to the busy one, never below that.
+            await asyncio.sleep(max(0.0, began + self.intervals[0] - time.monotonic()))
+            left = began + self.intervals[1] - time.monotonic()
+            if left > 0 and not self._busy():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await self._ask.wait()
+
+    def _claimable(self) -> set[str]:
+        return {a.name for a in self.pool.startds if a.state is SlotState.FREE} if self.pool is not None else set()
+
+    async def _ask_queue(self) -> None:
+        try:
+            answer = await self._condor.queue()
+        except Exception:
+            log.exception("the queue cannot be read")
+            return
+        self.queue = answer or self.queue  # no answer is no data: what is old grows older
+
+    async def _ask_pool(self) -> None:
+        try:
+            answer = await self._condor.pool()
+        except Exception:
+            log.exception("the collector cannot be read")
+            return
+        self.pool = answer or self.pool
+
+    def tell(self, plan: Plan) -> None:
+        """The plan's drains. What cannot be told since the collector has no ad of the startd yet is told once it has."""
+        self._untold.update((d.task, d.cancel) for d in plan.drains)
+        startds = self.pool.startds if self.pool is not None and self._untold else ()
+        by_task = {a.task: a.name for a in startds if a.task}
+        by_address = {a.address: a.name for a in startds if a.address and not a.task}
+        for task_id, cancel in list(self._untold.items()):
+            task = plan.tasks.get(task_id)
+            if task is None or cancel == bool(task.drain):
+                del self._untold[task_id]  # it is gone, or the opposite was decided
+            elif name := by_task.get(task_id) or by_address.get(task.address):
+                del self._untold[task_id]
+                self.drain(task_id, name, cancel)
+
+    def drain(self, task: str, startd: str, cancel: bool) -> None:
+        """Tell `startd` in the background. For one task one after the other; the same is not told twice at once."""
+        before = self._drains.get(task)
+        if before is not None and not before.done() and self._cancels.get(task) == cancel:
+            return
+        self._cancels[task] = cancel
+        job = asyncio.create_task(self._drain(startd, cancel, before))
+        self._drains[task] = job
+        job.add_done_callback(lambda done: self._drains.pop(task) if self._drains.get(task) is done else None)
+
+    async def _drain(self, startd: str, cancel: bool, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        what = "take jobs again" if cancel else "take no new job"
+        async with self._at_once:
+            try:
+                await self._condor.drain(startd, cancel)
+                self.drains += 1
+                log.info("told %s to %s", startd, what)
+            except Exception as e:
+                # It may be gone, or HTCondor is busy: the core asks again as long as the ad does not say that it drains.
+                self.drains_failed += 1
+                log.warning("cannot tell %s to %s: %s", startd, what, e)
+                self._failed(f"{startd} could not be told to {what}: {e}")
+        self.ask_soon()
+
+    async def close(self) -> None:
+        jobs = list(self._drains.values())
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""The REST interface: what the pool does, its policy, and the administrator's words."""

@@ -1,0 +1,32 @@
+"""Pools on a simulated cluster with faults (simulated_cluster.py). More seeds: AERIE_FRAMEWORK_SEEDS=1000 (a campaign of minutes)."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from simulated_cluster import SimulatedCluster, campaign
+
+SEEDS = 8
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_a_pool_with_faults(seed: int) -> None:
+    cluster = SimulatedCluster(seed).run()
+    assert sum(cluster.happened.values()) > 5
+    assert cluster.shells[0].launched > 3
+
+
+@pytest.mark.parametrize("seed", range(100, 103))
+def test_two_pools_on_one_cluster_with_faults(seed: int) -> None:
+    cluster = SimulatedCluster(seed, pools=2, jobs=150).run()
+    assert all(shell.launched > 3 for shell in cluster.shells)
+
+
+@pytest.mark.skipif(
+    "AERIE_FRAMEWORK_SEEDS" not in os.environ, reason="AERIE_FRAMEWORK_SEEDS is not set: no long campaign"
+)
+def test_campaign() -> None:
+    report = campaign(range(1000, 1000 + int(os.environ["AERIE_FRAMEWORK_SEEDS"])))
+    print(report)
+    assert not report.failures, str(report)
