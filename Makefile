@@ -35,7 +35,10 @@ test: setup ## everything: lint, unit tests, and the live tests on a real federa
 test-cgroup2: setup ## a site on a host with cgroup v2 only, under QEMU: slow
 	@$(ENV); unset AERIE_HOME; $(PYTHON) -m pytest tests/cgroup2 -s
 
+soak: setup ## hours of the framework's simulated cluster, with faults; results in docs/framework.md
+	@$(ENV); PYTHONPATH=images/framework:images/framework/tests $(PYTHON) images/framework/tests/simulated_cluster.py 1 $${SEEDS:-1000}
+
 bench: setup ## the figures of docs/benchmarks.md
 	@$(ENV); $(PYTHON) -m tools.bench
 
-.PHONY: help setup images up status down lint unit test test-cgroup2 bench
+.PHONY: help setup images up status down lint unit test test-cgroup2 soak bench

@@ -60,7 +60,7 @@ class ElasticSpec:
     batch: int = 4
     wait_cycles: int = 1
     idle_timeout: int = 120
-    orphan_timeout: int = 900
+    orphan_timeout: int = 1800
     max_idle: int = 4
     largest_cpus: float = 4.0
     largest_memory: int = 4096

@@ -17,7 +17,7 @@ from federation import Farm, docker, wait_for
 ADMIN_PORT = 8600  # plus the pool's number, on the submit node's front-end
 
 # Jobs of mixed sizes: cpus, MB, seconds, how many.
-MIX = ((1, 128, 4, 100), (1, 300, 2, 40), (2, 256, 5, 40), (4, 512, 6, 20))
+MIX = ((1, 128, 3, 100), (1, 128, 1, 40), (2, 256, 4, 40), (3, 384, 4, 20))
 
 
 def pool_file(number: int, ssh_port: int, **changes: Any) -> dict[str, Any]:

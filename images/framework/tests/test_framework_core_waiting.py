@@ -63,7 +63,9 @@ def test_a_machine_that_was_seen_once_is_remembered() -> None:
     )
     assert plan(v).waiting[0].why.endswith("the largest offer is 2 cpus")
     roomy = dataclasses.replace(v, memory=Memory(agents={"x": ("bari", Size(8, 9999, 9))}))
-    assert plan(roomy).waiting[0].why == "no offer from bari, cnaf or torino has enough room now"
+    assert plan(roomy).waiting[0].why == (
+        "1 idle job wants 4 cpus and 512 MiB; no offer from bari, cnaf or torino has so much room now"
+    )
 
 
 def test_a_cap_is_named() -> None:

@@ -118,7 +118,7 @@ def test_what_the_pool_shows() -> None:
         assert shown["condor"]["queue_age"] < 5
         roles = {r["name"]: r for r in shown["roles"]}
         assert roles["submit-node"]["healthy"] and roles["submit-node"]["host"] == "127.0.0.1"
-        assert roles["central-manager"]["phase"] == "running"
+        assert roles["central-manager"]["phase"] == "running" and not roles["central-manager"]["outdated"]
         assert shown["executors"]["fixed"]["wanted"] == 1 and shown["executors"]["fixed"]["running"] == 1
         assert shown["executors"]["elastic"]["max"] == 4 and shown["executors"]["elastic"]["running"] >= 1
         assert shown["jobs"] == {"idle": 3, "running": 0, "held": 0}

@@ -133,6 +133,7 @@ def _waiting(cycle: Cycle, crew: Crew, jobs: Jobs, fleet: Fleet, known: Mapping[
         fleet.full,
         cycle.view.drain_sites,
         fleet.held,
+        fleet.placed.total,
     )
     return tuple(
         explain(d, left, coming, now) for d, left, coming in zip(jobs.demands, jobs.left, jobs.coming, strict=True)

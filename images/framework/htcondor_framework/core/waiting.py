@@ -26,6 +26,7 @@ class Circumstances:
     full: frozenset[str] = frozenset()
     drained: frozenset[str] = frozenset()
     start_held: str = ""
+    placed: int = 0  # elastic executors that are launched in this cycle
 
 
 def explain(d: Demand, left: int, coming: int, now: Circumstances) -> Waiting:
@@ -80,7 +81,10 @@ def _no_room(d: Demand, now: Circumstances) -> tuple[str, bool]:
         return now.scale.limit, False
     if all(p in now.full for p in places):
         return f"{_at_max(places, elastic)}", False
-    return now.scale.limit or f"no offer from {listed(places, 'or')} has enough room now", False
+    if now.placed and now.scale.limit:
+        return now.scale.limit, False
+    # Some were to be started and none was: whatever is offered now is too small for these.
+    return f"{wish}; no offer from {listed(places, 'or')} has so much room now", False
 
 
 def _at_max(places: list[str], elastic: Elastic) -> str:

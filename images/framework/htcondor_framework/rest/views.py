@@ -94,7 +94,8 @@ def _counts(tasks: list[Task]) -> Json:
 
 
 def role(template: RoleTemplate, tasks: list[Task], ads: Pool | None) -> Json:
-    """`healthy` is what the collector says: the daemon's ad is there and fresh."""
+    """`healthy` is what the collector says: the daemon's ad is there and fresh. `outdated`: it is about to be made anew, since
+    what it is made from was changed."""
     own = [t for t in tasks if t.name == template.name and not t.is_executor]
     own.sort(key=lambda t: (t.phase is not Phase.RUNNING, t.phase is Phase.UNREACHABLE, -t.launched))
     if not own:
@@ -120,6 +121,7 @@ def role(template: RoleTemplate, tasks: list[Task], ads: Pool | None) -> Json:
         "host": task.hostname,
         "task": task.id,
         "site": task.place,
+        "outdated": task.template != template.template,
         "why": why,
     }
 
