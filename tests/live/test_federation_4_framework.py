@@ -202,7 +202,7 @@ def test_two_pools_compete_and_the_one_over_its_share_gives_back(grid: Framework
     try:
         grid.edit(max=12)
         farm.up("grid")
-        long = grid.submit_sleeps("long", 60, 12, cpus=2, memory=256)
+        long = grid.submit_sleeps("long", 30, 10, cpus=2, memory=256)
         wait_for("grid holds more than its share", lambda: held(grid) > 8, 120)
         start = time.monotonic()
         rival.submit_sleeps("wanted", 6, 5, cpus=2, memory=256)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from htcondor_pool import OPTIONS, find_image, run, until
+from htcondor_pool import find_image, run, until
 
 from components.batch import tokens
 from components.batch.condor_config import framework_config
@@ -31,6 +31,7 @@ from components.batch.types import (
     SubmitNodeSpec,
 )
 
+OPTIONS = ["--security-opt", "no-new-privileges"]
 NETWORK, SUBNET = "fwi-net", "172.27.2.0/24"
 CENTRAL, SUBMIT = "172.27.2.10", "172.27.2.11"
 TORINO, BARI, FIXED = "172-27-2-21.demo.aerie", "172-27-2-22.demo.aerie", "172-27-2-23.demo.aerie"
@@ -427,6 +428,38 @@ def test_fixed_slots(pool: Pool, framework: Framework) -> None:
     assert framework.ask("drain", FIXED, False) is None
     framework.becomes(FIXED, "draining")
     framework.becomes(FIXED, "drained", 40)
+
+
+def test_a_cancel_just_after_the_last_job(pool: Pool, framework: Framework) -> None:
+    """Trap of 23.9.6: a startd whose drain is cancelled between the end of its last job and its next look at itself lets no job end
+    any more. The next drain would kill what runs: it has to be refused, until there is nothing to kill."""
+    run("docker", "rm", "-f", "-v", "fwi-exec3")
+    until("the old one is gone", lambda: framework.startd(FIXED)["state"] == "none", 90)
+    spec = dataclasses.replace(pool.spec, condor_config=("POLLING_INTERVAL = 30",))
+    pool.start_executor(3, spec=spec)
+    framework.becomes(FIXED, "free", 20)
+    here = 'requirements=AerieTask=="demo.executor.3"\nqueue'
+    pool.executes(pool.submit(f"arguments=5\n{here}"))
+    assert framework.ask("drain", FIXED, False) is None
+    until("the job is over", lambda: framework.startd(FIXED)["claims"] == 0, 30)
+    assert framework.startd(FIXED)["state"] == "draining"
+    assert framework.ask("drain", FIXED, True) is None
+    framework.becomes(FIXED, "free")
+
+    cluster = pool.submit(f"arguments=15\n{here}")
+    pool.executes(cluster)
+    assert "it would not let its jobs end" in framework.ask("drain", FIXED, False)
+    until("the job is over", lambda: pool.status(cluster) == "4 1", 30)
+    framework.becomes(FIXED, "free", 30)
+    assert framework.ask("drain", FIXED, False) is None
+    framework.becomes(FIXED, "drained", 40)
+    assert framework.ask("drain", FIXED, True) is None
+    framework.becomes(FIXED, "free")
+    cluster = pool.submit(f"arguments=10\n{here}")
+    pool.executes(cluster)
+    assert framework.ask("drain", FIXED, False) is None
+    framework.becomes(FIXED, "draining")
+    until("the job is over", lambda: pool.status(cluster) == "4 1", 30)
 
 
 def test_drains_that_fail_say_so_soon(pool: Pool, framework: Framework) -> None:

@@ -77,6 +77,16 @@ class Feed:
     def _claimable(self) -> set[str]:
         return {a.name for a in self.pool.startds if a.state is SlotState.FREE} if self.pool is not None else set()
 
+    async def queue_now(self) -> Queue | None:
+        """What the schedd says now, for decisions that even data of a few seconds ago would get wrong."""
+        try:
+            answer = await self._condor.queue()
+        except Exception:
+            log.exception("the queue cannot be read")
+            return None
+        self.queue = answer or self.queue
+        return answer
+
     async def _ask_queue(self) -> None:
         try:
             answer = await self._condor.queue()

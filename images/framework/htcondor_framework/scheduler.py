@@ -309,13 +309,18 @@ class Scheduler:
     # -- the end of the pool
 
     async def _teardown_cycle(self) -> float:
-        """All tasks are killed, those with jobs too; then Mesos forgets the framework, and we what we stored."""
+        """All tasks are killed, those with jobs too; then Mesos forgets the framework, and we what we stored.
+
+        Executors first: daemons that end while their collector is gone take up to a minute for it."""
         now = self.clock()
         acks, self.inbox.acks = self.inbox.acks, []
         offers, self.inbox.offers = self.inbox.offers, {}
         self._note_framework()
         since = self._teardown_since = self._teardown_since or now
+        executors = any(t.is_executor and t.phase is not Phase.UNREACHABLE for t in self.state.tasks.values())
         for task in list(self.state.tasks.values()):
+            if executors and not task.is_executor:
+                continue
             if task.phase is not Phase.KILLING:
                 self.inbox.kills.append((task.id, task.agent or None, "the pool is torn down"))
                 self.state.tasks[task.id] = replace(task, phase=Phase.KILLING, since=now)

@@ -182,7 +182,13 @@ def command(tmp_path: Path, then: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.mark.parametrize(("cancel", "how"), [(False, "-graceful -reason framework"), (True, "-cancel")])
+@pytest.mark.parametrize(
+    ("cancel", "how"),
+    [
+        (False, '-graceful -reason framework -check (MaxJobRetirementTime =!= 0) || (State =!= "Claimed")'),
+        (True, "-cancel"),
+    ],
+)
 async def test_drain(tmp_path: Path, calls: Path, cancel: bool, how: str) -> None:
     command(tmp_path, "exit 0")
     await Condor(CONFIG, ("bari",), tmp_path).drain("10-65-0-7.demo.aerie", cancel)
@@ -204,6 +210,12 @@ async def test_why_a_drain_failed(tmp_path: Path, calls: Path, answer: str, aske
         await condor.drain("x", False)
     assert str(raised.value) == answer
     assert len(calls.read_text().splitlines()) == asked
+
+
+async def test_a_drain_that_would_end_jobs_is_refused(tmp_path: Path, calls: Path) -> None:
+    command(tmp_path, "echo 'error code 10003: Draining check expression is false on slot1_1@x.' >&2; exit 1")
+    with pytest.raises(CondorError, match="when it has none"):
+        await Condor(CONFIG, ("bari",), tmp_path).drain("x", False)
 
 
 async def test_a_drain_that_hangs_is_ended(tmp_path: Path, calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:

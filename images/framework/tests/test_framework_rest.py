@@ -197,8 +197,9 @@ def test_a_site_and_an_executor_are_emptied_also_when_busy() -> None:
 def test_teardown_refuses_while_jobs_run_or_nobody_knows() -> None:
     async def test(s: Shell, m: FakeMaster) -> None:
         await s.up(executors=1)
-        s.condor.running = 3
-        await s.until(lambda: s.s.feed.queue.usage.running == 3)
+        s.s.feed.intervals = (60.0, 60.0)
+        await s.until(lambda: s.s.feed.queue is not None)
+        s.condor.running = 3  # they started after the queue was last looked at
         refused = await s.call("POST", "/v1/teardown", {"running_jobs": False}, status=409)
         assert refused["running"] == 3 and "3 jobs" in refused["message"]
         assert (await s.call("POST", "/v1/teardown", status=409))["running"] == 3
@@ -224,6 +225,7 @@ def test_after_a_teardown_nothing_is_left() -> None:
         assert not m.tasks and [c for c in m.calls if c["type"] == "TEARDOWN"]
         kills = [c["kill"]["task_id"]["value"] for c in m.calls if c["type"] == "KILL"]
         assert sorted(kills) == sorted(t.id for t in m.history)  # each told to end, with its grace
+        assert all(".executor." in k for k in kills[:2])  # while they still have a collector to take leave of
         assert {k for k, _ in s.store.values} == {"settings"}
         assert s.store.load().settings.gone == ""
         s.gone, s.scheduler = True, None

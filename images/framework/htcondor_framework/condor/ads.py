@@ -95,9 +95,13 @@ def _startd(name: str, slots: list[Ad]) -> Sighting:
 
 def _state(whole: list[Ad], slots: list[Ad], claims: int) -> SlotState:
     """A partitionable slot says "Drained" from the moment it is told to drain, while its dynamic slots still work; so do fixed
-    slots that happen to be free. An executor is drained if all say so and there is no claim."""
+    slots that happen to be free. An executor is drained if all say so, none is Retiring any more, and there is no claim.
+
+    Between the end of its last job and the end of Retiring (POLLING_INTERVAL at the most) a startd of 23.9.6 believes that jobs may
+    be ended at once, and goes on believing it if the drain is cancelled just then: see Condor.drain."""
     if any(s.get("Draining") is True or text(s, "State") == "Drained" for s in slots):
-        drained = claims == 0 and whole and all(text(s, "State") == "Drained" for s in whole)
+        settled = [text(s, "State") == "Drained" and text(s, "Activity") != "Retiring" for s in whole]
+        drained = claims == 0 and whole and all(settled)
         return SlotState.DRAINED if drained else SlotState.DRAINING
     return SlotState.CLAIMED if claims else SlotState.FREE
 

@@ -24,6 +24,9 @@ _VAIN = 15.0  # seconds before a schedd that did not answer is asked again, if i
 _ENVIRONMENT = {"_CONDOR_QUERY_TIMEOUT": "4", "HOME": "/root"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.@_-]*")
 _UNDER_WAY = "Draining already in progress"
+# Evaluated by the startd for each of its slots, before anything happens: a graceful drain ends jobs whose retirement time is 0.
+_NO_JOB_ENDED = '(MaxJobRetirementTime =!= 0) || (State =!= "Claimed")'
+_REFUSED = "Draining check expression is false"
 
 
 class CondorError(Exception):
@@ -113,17 +116,22 @@ class Condor:
 
     async def drain(self, startd_name: str, cancel: bool) -> None:
         """Tells an executor to take no new job and to let the running ones end, or (`cancel`) to take jobs again. Told twice is as told
-        once. Raises CondorError, after some 10 s at the latest for each collector."""
+        once. Raises CondorError, after some 10 s at the latest for each collector.
+
+        It is refused where it would end running jobs: a startd (23.9.6) whose drain is cancelled within seconds after the last job's
+        end forgets that jobs may finish (its MaxJobRetirementTime stays 0). A drain without any job puts that right."""
         if not _NAME.fullmatch(startd_name):
             raise CondorError(f"{startd_name!r} is no name of a startd")
         # Not with the bindings: they do not ask the collector for the session that it hands to administrators, and an executor
         # knows nobody by a token.
-        how = ["-cancel"] if cancel else ["-graceful", "-reason", "framework"]
+        how = ["-cancel"] if cancel else ["-graceful", "-reason", "framework", "-check", _NO_JOB_ENDED]
         problem = ""
         for collector in tuple(self._collectors):
             status, output = await _run("condor_drain", *how, "-pool", collector, startd_name)
             if status == 0 or (_UNDER_WAY in output and not cancel):
                 return
+            if _REFUSED in output:
+                raise CondorError("it would not let its jobs end; it can be drained when it has none")
             problem = output
             if "DRAIN_JOBS" in output:  # the startd itself was asked: another collector leads to the same
                 break

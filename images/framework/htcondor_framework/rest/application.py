@@ -8,7 +8,6 @@ from typing import Any
 from aiohttp import web
 
 from .. import metrics, policy
-from ..core.view import FRESH
 from ..scheduler import Scheduler
 from . import views
 from .common import SERVER, Problem, Server, authentication, body_of, errors, reply, scheduler, server
@@ -176,17 +175,17 @@ async def teardown(request: web.Request) -> web.Response:
     s = scheduler(request)
     forced = await _running_jobs_too(request)
     if not forced and not s.state.settings.teardown:
-        _refuse_with_jobs(s)
+        await _refuse_with_jobs(s)
     await s.set_settings(replace(s.state.settings, teardown=True), "the administrator tears the pool down")
     return reply({"pool": s.config.pool, "gone": False, "teardown": True}, 202)
 
 
-def _refuse_with_jobs(s: Scheduler) -> None:
+async def _refuse_with_jobs(s: Scheduler) -> None:
     """Raises Problem if jobs run, or nobody can tell. Without an executor none can."""
     if not any(t.is_executor for t in s.state.tasks.values()):
         return
-    queue = s.feed.queue
-    if queue is None or s.clock() - queue.seen > FRESH:
+    queue = await s.feed.queue_now()
+    if queue is None:
         raise Problem(
             409, 'the submit node does not say whether jobs run: wait, or send {"running_jobs": true}', running=None
         )
