@@ -15,26 +15,43 @@ from typing import Any
 import pytest
 
 from components.batch.condor_config import condor_config, timers
-from components.batch.knobs import dangerous_knobs
+from components.batch.knobs import dangerous_knobs, flocking_knobs
 from components.batch.types import (
     Accounting,
     CentralManagerSpec,
+    ContainerPolicy,
+    ElasticSpec,
     ExecutorsSpec,
     PoolRole,
     PoolSpec,
     PoolUser,
+    ShareSpec,
     SubmitNodeSpec,
+    VolumeMount,
 )
 
 DATA = Path(__file__).parent / "data" / "pool"
-POOLS = ("demo", "theory")
+POOLS = ("demo", "theory")  # by Marathon
+FRAMEWORK_POOL = "grid"  # by a framework, with two central managers and everything that its containers may be given
+
+
+def policy_of(raw: dict[str, Any]) -> ContainerPolicy:
+    for name in ("devices", "condor_config"):
+        raw[name] = tuple(raw.get(name, ()))
+    return ContainerPolicy(**raw | {"volumes": tuple(VolumeMount(**volume) for volume in raw.get("volumes", ()))})
 
 
 def load(name: str) -> PoolSpec:
     raw: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text())
     raw["central_manager"] = CentralManagerSpec(**raw["central_manager"])
+    raw["more_central_managers"] = tuple(CentralManagerSpec(**more) for more in raw.get("more_central_managers", ()))
     raw["submit_node"] = SubmitNodeSpec(**raw["submit_node"])
+    if elastic := raw["executors"].get("elastic"):
+        raw["executors"]["elastic"] = ElasticSpec(**elastic)
     raw["executors"] = ExecutorsSpec(**raw["executors"])
+    if share := raw.get("share"):
+        raw["share"] = ShareSpec(**share)
+    raw["containers"] = {PoolRole(role): policy_of(policy) for role, policy in raw.get("containers", {}).items()}
     raw["users"] = tuple(PoolUser(**user | {"ssh_keys": tuple(user.get("ssh_keys", ()))}) for user in raw["users"])
     raw["accounting"] = Accounting(**raw.get("accounting", {}))
     raw["sites"], raw["condor_config"] = tuple(raw["sites"]), tuple(raw.get("condor_config", ()))
@@ -47,7 +64,7 @@ def knobs(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("role", list(PoolRole))
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("pool", (*POOLS, FRAMEWORK_POOL))
 def test_text_is_as_expected(pool: str, role: PoolRole) -> None:
     file = DATA / f"{pool}.{role}.config"
     text = condor_config(load(pool), role)
@@ -57,7 +74,7 @@ def test_text_is_as_expected(pool: str, role: PoolRole) -> None:
 
 
 @pytest.mark.parametrize("role", list(PoolRole))
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("pool", (*POOLS, FRAMEWORK_POOL))
 def test_nothing_is_open(pool: str, role: PoolRole) -> None:
     spec = load(pool)
     found = knobs(condor_config(spec, role))
@@ -131,6 +148,12 @@ def test_timers_grow_with_the_pool() -> None:
         ("SLOT1_USER = root", "jobs run as"),
         ("CONDOR_HOST = 1.2.3.4", "set for each role"),
         ("  UID_DOMAIN=*", "are called"),
+        ("STARTD_NOCLAIM_SHUTDOWN = 5", "nobody looks after"),
+        ("STARTD.MaxJobRetirementTime = 0", "kill running jobs"),
+        ("HAD_LIST = 1.2.3.4:9618", "central_managers"),
+        ("HAD.REPLICATION_INTERVAL = 1", "central_managers"),
+        ("MASTER_NEGOTIATOR_CONTROLLER = HAD", "central_managers"),
+        ("AERIE_AD_MAX_AGE = 1", "the program's own"),
     ],
 )
 def test_dangerous_lines_are_named(line: str, says: str | None) -> None:
@@ -166,3 +189,38 @@ ALLOW_WRITE = *
 def test_all_are_named_at_once() -> None:
     found = dangerous_knobs("ALLOW_READ = *\n\nJOB_START_DELAY = 1\nSEC_DEFAULT_INTEGRITY = NEVER\nuse SECURITY : NONE")
     assert [message.split(":")[0] for message in found] == ["line 1", "line 4", "line 5"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "NUM_CPUS = 8",
+        "startd.memory = 1",
+        "DISK = 5",
+        "RESERVED_DISK = 5",
+        "SLOT_TYPE_1 = cpus=1",
+        "SLOT_TYPE_1_PARTITIONABLE = False",
+        "NUM_SLOTS_TYPE_2 = 1",
+        "NUM_SLOTS = 3",
+        "use FEATURE : PartitionableSlot",
+        "use feature: StaticSlots(1, 100%)",
+    ],
+)
+def test_sizes_are_the_frameworks(line: str) -> None:
+    assert dangerous_knobs(line) == []
+    (found,) = dangerous_knobs(line, framework=True)
+    assert "size that the framework gives" in found
+    assert found.rpartition("; ")[2].startswith("write executors.cpus")
+
+
+def test_other_lines_pass_with_a_framework_too() -> None:
+    text = "use FEATURE : GPUs\nSTARTD_CRON_JOBLIST = x\nMEMORY_USAGE_LIMIT = 5\nSLOT_WEIGHT = Cpus"
+    assert dangerous_knobs(text, framework=True) == []
+
+
+def test_flocking_is_found() -> None:
+    text = "FLOCK_TO = a\nJOB_START_DELAY = 1\nschedd.flock_from \\\n = b\n# FLOCK_TO = c\nDEFLOCK_TO = d"
+    assert dangerous_knobs(text) == []
+    found = flocking_knobs(text)
+    assert [message.split(":")[0] for message in found] == ["line 1", "line 3"]
+    assert all("central_managers: 1" in message for message in found)
