@@ -37,6 +37,7 @@ test-cgroup2: setup ## a site on a host with cgroup v2 only, under QEMU: slow
 
 soak: setup ## hours of the framework's simulated cluster, with faults; results in docs/framework.md
 	@$(ENV); PYTHONPATH=images/framework:images/framework/tests $(PYTHON) images/framework/tests/simulated_cluster.py 1 $${SEEDS:-1000}
+	@$(ENV); $(PYTHON) -m pytest tests/live/soak_framework.py -s
 
 bench: setup ## the figures of docs/benchmarks.md
 	@$(ENV); $(PYTHON) -m tools.bench

@@ -19,6 +19,8 @@ ADMIN_PORT = 8600  # plus the pool's number, on the submit node's front-end
 # Jobs of mixed sizes: cpus, MB, seconds, how many.
 MIX = ((1, 128, 3, 100), (1, 128, 1, 40), (2, 256, 4, 40), (3, 384, 4, 20))
 
+JOBS = sum(count for *_, count in MIX)
+
 
 def pool_file(number: int, ssh_port: int, **changes: Any) -> dict[str, Any]:
     """A small pool that grows: what `Pulumi.<pool>.yaml` says."""

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from federation import Farm, docker, wait_for
-from framework_pool import MIX, FrameworkPool, leading_master, machines
-
-JOBS = sum(count for *_, count in MIX)
+from federation import Farm, wait_for
+from framework_pool import JOBS, FrameworkPool, leading_master
 
 
 @pytest.fixture(scope="module")
@@ -169,29 +167,6 @@ def test_destroying_is_refused_while_jobs_run(grid: FrameworkPool) -> None:
     assert grid.running(cluster), "the job was harmed"
     assert grid.farm.preview("grid") == {}
     grid.ssh(f"condor_rm {cluster}")
-
-
-def test_a_burst_with_a_site_cut_off(grid: FrameworkPool) -> None:
-    """Only jobs that ran on the lost site may have been started again."""
-    lost = [m for m in machines(grid.farm) if m.startswith("bari")]
-    clusters = grid.submit_mix("cut")
-    wait_for("it grows", lambda: any(e["site"] == "bari" for e in grid.elastic()), 90)
-    on_bari = {e["name"] for e in grid.executors() if e["site"] == "bari"}
-    start = time.monotonic()
-    docker("kill", *[grid.farm.machine(m) for m in lost])
-    try:
-        grid.wait_jobs("cut", 600)
-        print(f"{JOBS} jobs with bari lost in the midst: done {time.monotonic() - start:.0f} s later")
-        rows = grid.history(clusters, "NumJobStarts", "ExitCode", "JobStatus", "GlobalJobId")
-        assert len(rows) == JOBS
-        assert {tuple(row[1:3]) for row in rows} == {("0", "4")}
-        again = [row for row in rows if row[0] != "1"]
-        assert len(again) <= 4 * max(1, len(on_bari)), again
-    finally:
-        docker("start", *[grid.farm.machine(m) for m in lost])
-    wait_for("the site is back", lambda: grid.farm.run("make", "status", check=False).returncode == 0, 360, 3)
-    grid.wait_shrunk()
-    wait_for("no executor is left over", lambda: len(grid.containers("executor")) == 1, 120, 2)
 
 
 def test_two_pools_compete_and_the_one_over_its_share_gives_back(grid: FrameworkPool) -> None:
