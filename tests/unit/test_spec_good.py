@@ -154,7 +154,7 @@ def test_a_pool_by_a_framework_with_every_key(checkout: Checkout, home: Path) ->
                         {"source": "/data/scratch", "target": "/scratch", "read_only": False},
                     ],
                     "environment": {"OMP_NUM_THREADS": "1"},
-                    "condor_config": ["STARTD_NOCLAIM_SHUTDOWN = 0"],
+                    "condor_config": ["STARTER_UPDATE_INTERVAL = 120"],
                     "attributes": {"site": "cnaf"},
                     "elastic": {
                         "min": 1,
