@@ -13,7 +13,7 @@ from .batch.plan import pool_spec
 from .batch.tokens import pool_secrets
 from .cluster.service import Service, ServiceArgs
 from .iaas.docker import SshLogin, connection
-from .iaas.machine import Machine, front_end_name
+from .iaas.machine import Machine
 from .identity.resources import SigningKey, SshKey
 from .outputs import secret
 from .pool_framework import by_framework
@@ -21,6 +21,7 @@ from .pool_marathon import by_marathon
 from .pool_parts import PoolArgs, PoolParts
 from .site import of_site
 from .spec import addresses
+from .spec.names import front_end_name
 
 
 class Pool(pulumi.ComponentResource):

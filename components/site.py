@@ -14,12 +14,13 @@ from .fabric.calico import calico_container, forget_node
 from .fabric.calico_objects import calico_objects_yaml
 from .fabric.vpn import Vpn, VpnArgs
 from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
-from .iaas.machine import Machine, machine_names
+from .iaas.machine import Machine
 from .iaas.openstack import OpenStackMachines, OpenStackMachinesArgs
 from .identity.resources import Certificate, Password, SshKey
 from .outputs import secret
 from .spec import addresses
 from .spec.model import Federation, SiteStack
+from .spec.names import machine_names
 
 Text = pulumi.Input[str]
 

@@ -11,7 +11,6 @@ import os
 import shlex
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import requests
 from rich.console import Console
 from rich.table import Table
 
+from components.batch.framework_client import Framework
 from components.spec.model import Federation, Pool
 from components.spec.validate import FEDERATION_STACK, read_pools
 
@@ -82,17 +81,10 @@ class FrameworkBench:
     """The pool under test: its user's log-in and its administrator's REST."""
 
     login: Login
-    rest: str
-    auth: tuple[str, str]
-    ca: Path
+    framework: Framework
 
     def ask(self, path: str) -> Any:
-        with requests.Session() as session:
-            session.trust_env = False  # no proxy stands between the operator and the site
-            session.verify, session.auth = str(self.ca), self.auth
-            response = session.get(self.rest + path, timeout=10)
-        response.raise_for_status()
-        return response.json()
+        return self.framework.call("GET", path).json()
 
     def elastic(self) -> list[dict[str, Any]]:
         return [e for e in self.ask("/v1/executors") if e["kind"] == "elastic"]
@@ -221,7 +213,7 @@ def waiting_cost(pool: FrameworkBench, federation: Federation, seconds: float = 
     return (used() - before) / (time.monotonic() - start) * 60 / len(found), len(found)
 
 
-def find_pool(federation: Federation, root: Path, folder: Path) -> FrameworkBench:
+def find_pool(federation: Federation, root: Path) -> FrameworkBench:
     """The first framework pool that is up."""
     pools: dict[str, Pool] = read_pools(root, federation)
     for name, pool in pools.items():
@@ -230,38 +222,36 @@ def find_pool(federation: Federation, root: Path, folder: Path) -> FrameworkBenc
         outputs, shared = stacks.outputs(name, root), stacks.outputs(FEDERATION_STACK, root)
         if "rest" not in outputs:
             continue
-        ca = folder / "ca.pem"
-        ca.write_text(shared["ca_certificate"])
         login = pool_login(federation, name, pool, outputs["ssh_host_key"], pool.users[0].name)
-        return FrameworkBench(login, outputs["rest"], (outputs["rest_user"], outputs["rest_password"]), ca)
+        rest = (outputs["rest"], outputs["rest_user"], outputs["rest_password"], shared["ca_certificate"])
+        return FrameworkBench(login, Framework(name, *rest))
     raise BenchError("no pool with `via: framework` is up; docs/framework.md has a file for one")
 
 
 def pool(console: Console, federation: Federation, root: Path) -> None:
     """The table of docs/benchmarks.md about the framework."""
     table = Table("what", "measured", "goal", title="a pool by the framework")
-    with tempfile.TemporaryDirectory() as folder:
-        bench = find_pool(federation, root, Path(folder))
-        console.print(f"  {STARTS} jobs that each need a new executor", highlight=False)
-        starts = sorted(start_latencies(bench))
-        table.add_row("idle job to running on a new executor, s: median", f"{statistics.median(starts):.1f}", "12")
-        table.add_row("the same, 95 %", f"{starts[int(0.95 * (len(starts) - 1))]:.1f}", "25")
+    bench = find_pool(federation, root)
+    console.print(f"  {STARTS} jobs that each need a new executor", highlight=False)
+    starts = sorted(start_latencies(bench))
+    table.add_row("idle job to running on a new executor, s: median", f"{statistics.median(starts):.1f}", "12")
+    table.add_row("the same, 95 %", f"{starts[int(0.95 * (len(starts) - 1))]:.1f}", "25")
 
-        console.print("  8 slots, jobs of one second, beside a plain HTCondor", highlight=False)
-        # A first wave makes the executors, so that both are measured with all slots there.
-        shell(bench.login, submit_script("warm", seconds=8, cpus=1, memory=64, count=SLOTS))
-        shell(bench.login, "condor_wait -wait 300 warm/l >&2")
-        slots = sum(float(e["cpus"]) for e in bench.ask("/v1/executors"))
-        ours = throughput(lambda script: shell(bench.login, script), "rate")
-        ended = time.monotonic()
-        waiting, count = waiting_cost(bench, federation, 20)
-        bench.wait_empty()
-        table.add_row("last job done to pool at its minimum, s", f"{time.monotonic() - ended:.0f}", "")
-        table.add_row(f"cpu seconds a minute of one waiting executor (of {count})", f"{waiting:.2f}", "")
-        with plain_htcondor(root) as run:
-            plain = throughput(run, "rate")
-        table.add_row(f"jobs a second, {slots:.0f} slots of the pool", f"{ours:.2f}", "")
-        table.add_row(f"jobs a second, {SLOTS} slots of a plain HTCondor", f"{plain:.2f}", "")
-        table.add_row("ratio", f"{ours / plain:.2f}", "0.9")
+    console.print("  8 slots, jobs of one second, beside a plain HTCondor", highlight=False)
+    # A first wave makes the executors, so that both are measured with all slots there.
+    shell(bench.login, submit_script("warm", seconds=8, cpus=1, memory=64, count=SLOTS))
+    shell(bench.login, "condor_wait -wait 300 warm/l >&2")
+    slots = sum(float(e["cpus"]) for e in bench.ask("/v1/executors"))
+    ours = throughput(lambda script: shell(bench.login, script), "rate")
+    ended = time.monotonic()
+    waiting, count = waiting_cost(bench, federation, 20)
+    bench.wait_empty()
+    table.add_row("last job done to pool at its minimum, s", f"{time.monotonic() - ended:.0f}", "")
+    table.add_row(f"cpu seconds a minute of one waiting executor (of {count})", f"{waiting:.2f}", "")
+    with plain_htcondor(root) as run:
+        plain = throughput(run, "rate")
+    table.add_row(f"jobs a second, {slots:.0f} slots of the pool", f"{ours:.2f}", "")
+    table.add_row(f"jobs a second, {SLOTS} slots of a plain HTCondor", f"{plain:.2f}", "")
+    table.add_row("ratio", f"{ours / plain:.2f}", "0.9")
     console.print(table)
     console.print(f"  load average at the end: {os.getloadavg()[0]:.1f}", highlight=False)

@@ -26,10 +26,10 @@ from components.batch.framework_client import Framework, FrameworkError
 from components.batch.marathon_client import Marathon, MarathonError, settled
 from components.batch.types import PoolRole
 from components.iaas.docker import LABEL
-from components.iaas.machine import front_end_name
 from components.spec import addresses
 from components.spec.loader import read_federation
 from components.spec.model import Federation, Pool
+from components.spec.names import front_end_name
 from components.spec.problems import ConfigError, with_lines
 from components.spec.validate import FEDERATION_STACK, read_pools
 

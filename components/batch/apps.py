@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from .role_containers import SITE, RoleContainer, role_containers
+from .role_containers import SITE, Container, RoleContainer, role_containers
 from .role_containers import environment as environment
 from .role_containers import spool_volume as spool_volume
 from .types import PoolRole, PoolSecrets, PoolSpec
@@ -26,7 +27,7 @@ UNREACHABLE_PINNED = {"inactiveAfterSeconds": 30, "expungeAfterSeconds": 600}
 
 
 def app_id(spec: PoolSpec, role: PoolRole) -> str:
-    """Of the first one, should the pool have several central managers."""
+    """Where Marathon has it."""
     return f"/{spec.name}/{APP_NAME[role]}"
 
 
@@ -35,15 +36,23 @@ def _any_of(names: list[str]) -> str:
     return "|".join(re.sub(r"[.\\+*?\[\]^$(){}|]", r"\\\g<0>", name) for name in names)
 
 
-def _constraints(container: RoleContainer) -> list[list[str]]:
-    return [[attribute, "LIKE", _any_of(values)] for attribute, values in container.constraints.items()]
+@dataclass(frozen=True)
+class Health:
+    """A check inside the container: every `interval` seconds, each `timeout` seconds at most, `failures` in a row end it."""
+
+    command: str
+    interval: int
+    timeout: int
+    failures: int
 
 
-def _app(spec: PoolSpec, container: RoleContainer, image: str) -> App:
-    name = APP_NAME[PoolRole.EXECUTOR] if container.role is PoolRole.EXECUTOR else container.name
+def single_app(spec: PoolSpec, name: str, role: str, image: str, container: Container, health: Health) -> App:
+    """An app of one instance that must never run twice at once: two with one address, or on one queue."""
     return {
         "id": f"/{spec.name}/{name}",
         "instances": 1,
+        "cpus": container.cpus,
+        "mem": container.memory,
         "disk": container.disk,
         "container": {
             "type": "DOCKER",
@@ -55,41 +64,32 @@ def _app(spec: PoolSpec, container: RoleContainer, image: str) -> App:
             },
         },
         "networks": [{"mode": "container", "name": container.network}],
-        "env": dict(container.env),
-        "labels": {"aerie.pool": spec.name, "aerie.role": container.role.value},
-        "constraints": _constraints(container),
+        "labels": {"aerie.pool": spec.name, "aerie.role": role},
+        "constraints": [[attribute, "LIKE", _any_of(values)] for attribute, values in container.constraints.items()],
         "healthChecks": [
             {
                 "protocol": "COMMAND",
-                "command": {"value": "aerie-health"},
+                "command": {"value": health.command},
                 "delaySeconds": 1,
                 "gracePeriodSeconds": 60,
-                "intervalSeconds": 20,
-                "timeoutSeconds": 15,
-                "maxConsecutiveFailures": 3,
+                "intervalSeconds": health.interval,
+                "timeoutSeconds": health.timeout,
+                "maxConsecutiveFailures": health.failures,
             }
         ],
-        # Two with one address, or on one queue, must never run at once.
         "upgradeStrategy": {"minimumHealthCapacity": 0, "maximumOverCapacity": 0},
         "unreachableStrategy": dict(UNREACHABLE_PINNED if container.pinned else UNREACHABLE),
         "taskKillGracePeriodSeconds": container.kill_grace,
         "backoffSeconds": 1,
         "backoffFactor": 1.5,
         "maxLaunchDelaySeconds": 30,
-        "cpus": container.cpus,
-        "mem": container.memory,
     }
 
 
-def _apart(spec: PoolSpec, index: int, app: App) -> App:
-    """Several central managers keep to sites of their own, if there are as many: Marathon keeps the instances of one
-    app apart, not two apps."""
-    number = len(spec.central_managers)
-    if number == 1 or len(spec.sites) < number:
-        return app
-    allowed = _any_of(list(spec.sites[index::number]))
-    rest = [c for c in app["constraints"] if c[0] != SITE]
-    return app | {"constraints": [[SITE, "LIKE", allowed], *rest]}
+def _app(spec: PoolSpec, container: RoleContainer, image: str) -> App:
+    name = APP_NAME[PoolRole.EXECUTOR] if container.role is PoolRole.EXECUTOR else container.name
+    app = single_app(spec, name, container.role.value, image, container, Health("aerie-health", 20, 15, 3))
+    return app | {"env": dict(container.env)}
 
 
 def _executors(spec: PoolSpec, app: App) -> App:
@@ -104,14 +104,9 @@ def _executors(spec: PoolSpec, app: App) -> App:
 
 
 def marathon_apps(spec: PoolSpec, image: str, secrets: PoolSecrets) -> list[App]:
-    """The pool's apps, in the order in which they are best created: central manager (each of them), submit node,
-    executors."""
+    """The pool's apps, in the order in which they are best created: central manager, submit node, executors."""
     apps = []
-    for index, container in enumerate(role_containers(spec, secrets)):
+    for container in role_containers(spec, secrets):
         app = _app(spec, container, image)
-        if container.role is PoolRole.CENTRAL_MANAGER:
-            app = _apart(spec, index, app)
-        elif container.role is PoolRole.EXECUTOR:
-            app = _executors(spec, app)
-        apps.append(app)
+        apps.append(_executors(spec, app) if container.role is PoolRole.EXECUTOR else app)
     return apps

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..cluster.container import ContainerSpec
-from .apps import UNREACHABLE
+from .apps import Health, single_app
 from .condor_config import collectors, framework_config, overhead
-from .role_containers import FIXED, RoleContainer, role_containers
+from .role_containers import SITE, Container, RoleContainer, parameters, role_containers
 from .types import ElasticSpec, PoolRole, PoolSecrets, PoolSpec
 
 Json = dict[str, Any]
@@ -160,47 +160,13 @@ def app_id(spec: PoolSpec) -> str:
 
 def framework_app(spec: PoolSpec, image: str) -> Json:
     """The framework as a Marathon app, without its environment. `image` is the framework's own."""
-    return {
-        "id": app_id(spec),
-        "instances": 1,
-        "cpus": 0.2,
-        "mem": 256,
-        "disk": 0,
-        "container": {
-            "type": "DOCKER",
-            "docker": {
-                "image": image,
-                "privileged": False,
-                "forcePullImage": False,
-                "parameters": [
-                    {"key": "ip", "value": spec.framework_address},
-                    {"key": "hostname", "value": f"framework.{spec.domain}"},
-                    {"key": "security-opt", "value": "no-new-privileges"},
-                ],
-            },
-        },
-        "networks": [{"mode": "container", "name": FIXED}],
-        "labels": {"aerie.pool": spec.name, "aerie.role": "framework"},
-        "constraints": [["site", "LIKE", "|".join(spec.sites)]],
-        "healthChecks": [
-            {
-                "protocol": "COMMAND",
-                "command": {"value": "htcondor-framework health"},
-                "delaySeconds": 1,
-                "gracePeriodSeconds": 60,
-                "intervalSeconds": 10,
-                "timeoutSeconds": 10,
-                "maxConsecutiveFailures": 6,
-            }
-        ],
-        # Two with one address must never run at once.
-        "upgradeStrategy": {"minimumHealthCapacity": 0, "maximumOverCapacity": 0},
-        "unreachableStrategy": dict(UNREACHABLE),
-        "taskKillGracePeriodSeconds": 10,
-        "backoffSeconds": 1,
-        "backoffFactor": 1.5,
-        "maxLaunchDelaySeconds": 30,
-    }
+    container = Container(
+        cpus=0.2,
+        memory=256,
+        constraints={SITE: list(spec.sites)},
+        parameters=parameters(("ip", spec.framework_address), ("hostname", f"framework.{spec.domain}")),
+    )
+    return single_app(spec, "framework", "framework", image, container, Health("htcondor-framework health", 10, 10, 6))
 
 
 def rest_container(pool: str, image: str, front_end: str, port: int, framework: str) -> ContainerSpec:

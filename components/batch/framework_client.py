@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+
+from .https import Session
 
 TIMEOUT = (3, 20)  # seconds to connect, and to answer
 Json = dict[str, Any]
@@ -31,15 +32,10 @@ class Framework:
     password: str
     ca: str
     seconds: float = 300
-    _session: requests.Session = field(default_factory=requests.Session, repr=False)
+    _session: Session = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._ca_file = tempfile.NamedTemporaryFile("w", suffix=".pem")  # noqa: SIM115 - kept as long as the client
-        self._ca_file.write(self.ca)
-        self._ca_file.flush()
-        self._session.verify = self._ca_file.name
-        self._session.auth = (self.user, self.password)
-        self._session.trust_env = False  # no proxy stands between the operator and the site
+        self._session = Session(self.user, self.password, self.ca)
 
     def _once(self, method: str, path: str, body: Any) -> requests.Response | str:
         """The answer, or why there is none. A 5xx is none: it does not lead now."""

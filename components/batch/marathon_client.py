@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
+
+from .https import Session
 
 TIMEOUT = (3, 20)  # seconds to connect, and to answer
 
@@ -26,15 +27,10 @@ class Marathon:
     user: str
     password: str
     ca: str
-    _session: requests.Session = field(default_factory=requests.Session, repr=False)
+    _session: Session = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._ca_file = tempfile.NamedTemporaryFile("w", suffix=".pem")  # noqa: SIM115 - kept as long as the client
-        self._ca_file.write(self.ca)
-        self._ca_file.flush()
-        self._session.verify = self._ca_file.name
-        self._session.auth = (self.user, self.password)
-        self._session.trust_env = False  # no proxy stands between the operator and the site
+        self._session = Session(self.user, self.password, self.ca)
 
     def call(self, method: str, path: str, body: Any = None, params: dict[str, str] | None = None) -> requests.Response:
         """The first answer that is one. A 5xx is none: the instance may have lost its leader just now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+
+from .https import Session
 
 TIMEOUT = (3, 20)  # seconds to connect, and to answer
 Json = dict[str, Any]
@@ -29,15 +30,10 @@ class Mesos:
     ca: str
     seconds: float = 60
     scheme: str = "https"
-    _session: requests.Session = field(default_factory=requests.Session, repr=False)
+    _session: Session = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._ca_file = tempfile.NamedTemporaryFile("w", suffix=".pem")  # noqa: SIM115 - kept as long as the client
-        self._ca_file.write(self.ca)
-        self._ca_file.flush()
-        self._session.verify = self._ca_file.name
-        self._session.auth = (self.user, self.password)
-        self._session.trust_env = False  # no proxy stands between the operator and the site
+        self._session = Session(self.user, self.password, self.ca)
 
     def _leader(self, path: str, **body: Any) -> requests.Response:
         """The leading master's answer, by way of whoever knows it. Raises MesosError if nobody does."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..iaas.machine import front_end_name
 from ..spec import addresses
 from ..spec.model import Elastic, Executors, Federation, Pool, Role, Share, User
+from ..spec.names import front_end_name
 from ..spec.rules import expand
 from .types import (
     Accounting,

@@ -21,26 +21,43 @@ SITE, NODE = "site", "node"
 DEAD_PEERS = {"tcp_keepalive_intvl": 5, "tcp_keepalive_probes": 4, "tcp_retries2": 8}
 
 
-@dataclass(frozen=True)
-class RoleContainer:
-    """One container, or each of the executors'. `cpus` in cores, `memory` and `disk` in MiB, `kill_grace` in seconds.
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """What any container of a pool is made with. `cpus` in cores, `memory` and `disk` in MiB, `kill_grace` in seconds.
 
-    `name`: "central-manager", "central-manager-2", ..., "submit-node" or "executor". `network`: of Docker.
-    `constraints`: an agent's attribute to the values that it may have. `pinned`: what it keeps is on one machine, so
-    it is never started on another. `parameters`: for `docker run`, in order; a key may be there more than once.
-    `env`: secret as a whole, and empty values in it if it was made without secrets."""
+    `network`: of Docker. `constraints`: an agent's attribute to the values that it may have. `pinned`: what it keeps is on one
+    machine, so it is never started on another. `parameters`: for `docker run`, in order; a key may be there more than once."""
+
+    cpus: float
+    memory: int
+    disk: int = 0
+    network: str = FIXED
+    constraints: Mapping[str, list[str]]
+    pinned: bool = False
+    kill_grace: int = 10
+    parameters: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoleContainer(Container):
+    """One container of HTCondor's, or each of the executors'.
+
+    `name`: "central-manager", "central-manager-2", ..., "submit-node" or "executor". `env`: secret as a whole, and empty values
+    in it if it was made without secrets."""
 
     name: str
     role: PoolRole
-    cpus: float
-    memory: int
-    disk: int
-    network: str
-    constraints: Mapping[str, list[str]]
-    pinned: bool
-    kill_grace: int
-    parameters: list[tuple[str, str]]
     env: Mapping[str, str] = field(repr=False)
+
+
+def parameters(*own: tuple[str, str]) -> list[tuple[str, str]]:
+    """A container's own, and those that all have."""
+    return [
+        *own,
+        # No set-uid program makes anybody more than who he is.
+        ("security-opt", "no-new-privileges"),
+        *(("sysctl", f"net.ipv4.{name}={value}") for name, value in DEAD_PEERS.items()),
+    ]
 
 
 def role_containers(spec: PoolSpec, secrets: PoolSecrets) -> list[RoleContainer]:
@@ -108,10 +125,7 @@ def environment(spec: PoolSpec, role: PoolRole, secrets: PoolSecrets) -> dict[st
 def _parameters(spec: PoolSpec, role: PoolRole, own: list[tuple[str, str]]) -> list[tuple[str, str]]:
     policy = spec.container(role)
     return [
-        *own,
-        # No set-uid program makes a job more than its user.
-        ("security-opt", "no-new-privileges"),
-        *(("sysctl", f"net.ipv4.{name}={value}") for name, value in DEAD_PEERS.items()),
+        *parameters(*own),
         *(("ulimit", f"{name}={value}") for name, value in sorted(policy.ulimits.items())),
         *(("device", device) for device in policy.devices),
         *(("volume", f"{v.source}:{v.target}:{'ro' if v.read_only else 'rw'}") for v in policy.volumes),
@@ -134,11 +148,7 @@ def _central_manager(spec: PoolSpec, index: int, secrets: PoolSecrets) -> RoleCo
         role=role,
         cpus=own.cpus,
         memory=own.memory,
-        disk=0,
-        network=FIXED,
         constraints=_constraints(spec, role, {SITE: list(spec.sites)}),
-        pinned=False,
-        kill_grace=10,
         parameters=_parameters(spec, role, [("ip", own.address), ("hostname", f"{name}.{spec.domain}")]),
         env=environment(spec, role, secrets),
     )
@@ -151,8 +161,6 @@ def _submit_node(spec: PoolSpec, secrets: PoolSecrets) -> RoleContainer:
         role=role,
         cpus=own.cpus,
         memory=own.memory,
-        disk=0,
-        network=FIXED,
         constraints=_constraints(spec, role, {SITE: [own.site], NODE: [own.node]}),
         pinned=True,
         kill_grace=20,
@@ -179,7 +187,6 @@ def _executor(spec: PoolSpec, secrets: PoolSecrets) -> RoleContainer:
         disk=own.disk,
         network=ROUTED,
         constraints=_constraints(spec, role, {SITE: list(spec.sites)}),
-        pinned=False,
         kill_grace=own.grace,
         parameters=_parameters(spec, role, []),
         env=environment(spec, role, secrets),

@@ -11,7 +11,8 @@ from pulumi_command import remote
 
 from ..spec import addresses
 from ..spec.model import Federation, SiteStack
-from .machine import Machine, docker_answers, machine_names
+from ..spec.names import machine_names
+from .machine import Machine, docker_answers
 
 # What a Docker engine inside a container needs, short of --privileged.
 CAPABILITIES = (

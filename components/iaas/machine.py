@@ -27,16 +27,6 @@ class Machine:
     ready: pulumi.Resource | None
 
 
-def front_end_name(site: str) -> str:
-    """The name of the site's front-end."""
-    return f"{site}-front-end"
-
-
-def machine_names(site: str, agents: int) -> list[str]:
-    """The front-end, then the agents, numbered from 1: a machine keeps its name when others come or go."""
-    return [front_end_name(site), *(f"{site}-agent-{n}" for n in range(1, agents + 1))]
-
-
 DOCKER_ANSWERS = """set -eu
 tries=0
 until docker info >/dev/null 2>&1; do

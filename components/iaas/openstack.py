@@ -11,9 +11,10 @@ from pulumi_command import remote
 from ..outputs import secret
 from ..spec import addresses
 from ..spec.model import Federation, OpenStack, SiteStack
+from ..spec.names import front_end_name, machine_names
 from .cloud_init import WAIT, FirstBoot, user_data
 from .docker import SshLogin, connection
-from .machine import Machine, front_end_name, machine_names
+from .machine import Machine
 
 DIALS = 60  # tries to log in, 10 s each: a first boot takes minutes
 

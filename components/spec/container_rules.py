@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from ..batch.knobs import dangerous_knobs
+from ..batch.knobs import dangerous_knobs, flocking_knobs
 from .model import Federation, MachineSize, Pool, Role, SiteStack
+from .names import front_end_name, machine_names
 from .problems import Problem
 
 # Networks of containers that the Calico driver keeps on every node; `fixed` is for addresses that the program gives.
@@ -42,14 +42,12 @@ CLOSED = (
 
 def machines_of(site: str, stack: SiteStack) -> dict[str, MachineSize]:
     """The site's machines, by name."""
-    return dict.fromkeys(
-        [f"{site}-front-end", *(f"{site}-agent-{i}" for i in range(1, stack.agents + 1))], stack.machine
-    )
+    return dict.fromkeys(machine_names(site, stack.agents), stack.machine)
 
 
-def satisfies(machine: str, attributes: Mapping[str, str]) -> bool:
+def satisfies(site: str, machine: str, attributes: Mapping[str, str]) -> bool:
     """Whether the agent on the machine has the attributes."""
-    own = {"site": re.sub(r"-(front-end|agent-\d+)$", "", machine), "node": machine}
+    own = {"site": site, "node": machine}
     return all(own.get(name, value) == value for name, value in attributes.items())
 
 
@@ -57,10 +55,10 @@ def container_problems(
     file: str, pool: Pool, federation: Federation, sites: Mapping[str, SiteStack]
 ) -> Iterator[Problem]:
     """Everything wrong with what the containers of the pool's roles get."""
-    yield from _condor_config(file, "pool.condor_config", pool.condor_config)
+    yield from _condor_config(file, "pool.condor_config", pool.condor_config, pool)
     for name in ("central_manager", "submit_node", "executors"):
         role: Role = getattr(pool, name)
-        yield from _condor_config(file, f"pool.{name}.condor_config", role.condor_config)
+        yield from _condor_config(file, f"pool.{name}.condor_config", role.condor_config, pool)
         yield from _volumes(file, f"pool.{name}", role)
         yield from _attributes(file, f"pool.{name}", role, pool, federation)
         yield from _nowhere(file, name, role, pool, sites)
@@ -78,10 +76,12 @@ def container_problems(
         )
 
 
-def _condor_config(file: str, place: str, lines: Sequence[str]) -> Iterator[Problem]:
-    """HTCondor's own lines that would open what a pool keeps shut."""
+def _condor_config(file: str, place: str, lines: Sequence[str], pool: Pool) -> Iterator[Problem]:
+    """HTCondor's own lines that would open what a pool keeps shut, or undo what it relies on."""
     entry_of = [i for i, entry in enumerate(lines) for _ in entry.splitlines() or [""]]
-    for message in dangerous_knobs("\n".join(lines)):
+    text = "\n".join(lines)
+    flocking = flocking_knobs(text) if pool.central_managers > 1 else []
+    for message in [*dangerous_knobs(text, framework=pool.via == "framework"), *flocking]:
         number, _, what = message.removeprefix("line ").partition(": ")
         what, _, mend = what.rpartition("; ")
         yield Problem(file, f"{place}.{entry_of[int(number) - 1]}", what, mend)
@@ -150,15 +150,17 @@ def _nowhere(file: str, name: str, role: Role, pool: Pool, sites: Mapping[str, S
         where = f"it runs on {own[0]}, where its spool is"
         yield Problem(file, f"pool.{name}.attributes.site", f"{role.attributes['site']!r}: {where}", "leave it out")
     elif node and all(s in sites for s in own):
-        known = [f"{own[0]}-front-end"] if name == "submit_node" else [m for s in own for m in machines_of(s, sites[s])]
-        if not any(satisfies(machine, role.attributes) for machine in known):
+        known = {m: s for s in own for m in machines_of(s, sites[s])}
+        if name == "submit_node":
+            known = {front_end_name(own[0]): own[0]}
+        if not any(satisfies(site, machine, role.attributes) for machine, site in known.items()):
             near = difflib.get_close_matches(node, known, n=1, cutoff=0.5)
             yield Problem(
                 file,
                 f"pool.{name}.attributes.node",
                 f"no agent where it may run has node {node!r}"
                 + (" and its other attributes" if "site" in role.attributes else ""),
-                f"write {near[0]}" if near and near[0] != node else f"write one of {', '.join(known[:6])}",
+                f"write {near[0]}" if near and near[0] != node else f"write one of {', '.join([*known][:6])}",
             )
 
 

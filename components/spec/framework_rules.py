@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from ..batch.condor_config import overhead
 from .model import Elastic, Federation, MachineSize, Pool, Share, SiteStack
 from .problems import Problem
-
-FLOCKING = re.compile(r"(?i)\s*([\w.]+\.)?FLOCK_\w+\s*[:+?-]?@?=")
 
 
 def framework_problems(
@@ -38,8 +35,6 @@ def framework_problems(
         yield from _numbers(file, pool.executors.elastic)
         yield from _names(file, pool, pool.executors.elastic)
         yield from _sizes(file, pool, pool.executors.elastic, sites)
-    if pool.central_managers > 1:
-        yield from _flocking(file, pool)
 
 
 def _without_framework(file: str, pool: Pool) -> Iterator[Problem]:
@@ -53,24 +48,6 @@ def _without_framework(file: str, pool: Pool) -> Iterator[Problem]:
             yield Problem(
                 file, place, f"{what} for pools with via: framework only", "write via: framework, or remove it"
             )
-
-
-def _flocking(file: str, pool: Pool) -> Iterator[Problem]:
-    """Of another pool's queue only the first collector is asked, and it may be any of them that has the negotiator."""
-    lists = {"pool.condor_config": pool.condor_config} | {
-        f"pool.{role}.condor_config": getattr(pool, role).condor_config
-        for role in ("central_manager", "submit_node", "executors")
-    }
-    for place, lines in lists.items():
-        for i, line in enumerate(lines):
-            if found := next((part for part in line.splitlines() if FLOCKING.match(part)), None):
-                knob = found.split("=")[0].strip(" :+?-@")
-                yield Problem(
-                    file,
-                    f"{place}.{i}",
-                    f"{knob}: a pool with several central managers cannot flock",
-                    "leave it out, or write central_managers: 1",
-                )
 
 
 def _machines(pool: Pool, sites: Mapping[str, SiteStack]) -> list[MachineSize] | None:

@@ -91,8 +91,8 @@ Ulimit = Annotated[
 VariableName = Annotated[
     str,
     _matches(
-        r"(?!AERIE_)[A-Za-z_][A-Za-z0-9_]*",
-        "is no variable that is yours to set|write letters, digits and '_', not beginning with AERIE_",
+        r"(?!AERIE_|CONDOR_|LD_)[A-Za-z][A-Za-z0-9_]*",
+        "is no variable that is yours to set|write letters, digits and '_', a letter first, and not AERIE_, CONDOR_ or LD_",
     ),
 ]
 AttributeValue = Annotated[

@@ -176,9 +176,10 @@ def _pool_capacity(file: str, pool: Pool, sites: Mapping[str, SiteStack]) -> Ite
     """Refuses a pool that its sites' machines cannot hold; silent about sites whose file is not here."""
     if any(name not in sites for name in pool.sites):
         return
-    named = {name: size for site in pool.sites for name, size in machines_of(site, sites[site]).items()}
-    machines, wanted = list(named.values()), pool.executors
-    able = [m for n, m in named.items() if satisfies(n, wanted.attributes)]  # whether there are any is told elsewhere
+    named = [(site, name, size) for site in pool.sites for name, size in machines_of(site, sites[site]).items()]
+    machines, wanted = [size for _, _, size in named], pool.executors
+    # Whether there are any is told elsewhere.
+    able = [size for site, name, size in named if satisfies(site, name, wanted.attributes)]
     if wanted.count and able and not any(_executors_on(m, pool) for m in able):
         largest = max(able, key=lambda m: (m.cpus, m.memory))
         fits = any(m.cpus >= wanted.cpus and m.memory >= wanted.memory for m in able)

@@ -130,6 +130,12 @@ def docker(*args: str, timeout: float = 120, check: bool = True) -> subprocess.C
     return done
 
 
+def machines() -> list[str]:
+    """The federation's machines that run."""
+    names = docker("ps", "--format", "{{.Names}}", "--filter", f"label=aerie.federation={NAME}").stdout.split()
+    return sorted(n.removeprefix(f"{NAME}-") for n in names if "registry" not in n)
+
+
 def wait_for(what: str, condition: Callable[[], Any], seconds: float = 120, every: float = 0.5) -> Any:
     """The first truthy value of `condition`; whatever it raises counts as not yet."""
     until, last = time.monotonic() + seconds, None

@@ -12,7 +12,9 @@ from typing import Any
 
 import requests
 import yaml
-from federation import Farm, docker, wait_for
+from federation import Farm, machines, wait_for
+
+from components.batch.https import Session
 
 ADMIN_PORT = 8600  # plus the pool's number, on the submit node's front-end
 
@@ -39,6 +41,15 @@ def pool_file(number: int, ssh_port: int, **changes: Any) -> dict[str, Any]:
         "users": [{"name": "demo", "uid": 2001, "ssh_key_files": ["$AERIE_HOME/ssh/demo.pub"], "admin": True}],
     }
     return {"config": {"aerie:pool": pool | changes}}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A container: the machine that it is on, its id, its environment."""
+
+    machine: str
+    id: str
+    env: dict[str, str]
 
 
 @dataclass
@@ -128,11 +139,8 @@ class FrameworkPool:
     def rest(self, method: str, path: str, body: Any = None) -> requests.Response:
         """A request to the framework's REST, by the address and password that the stack's outputs tell."""
         outputs = self.farm.outputs(self.name)
-        ca = self.farm.home / "ca.crt"
-        ca.write_text(self.farm.outputs("federation")["ca_certificate"])
-        with requests.Session() as session:
-            session.trust_env = False
-            session.verify, session.auth = str(ca), (outputs["rest_user"], outputs["rest_password"])
+        ca = self.farm.outputs("federation")["ca_certificate"]
+        with Session(outputs["rest_user"], outputs["rest_password"], ca) as session:
             return session.request(method, outputs["rest"] + path, json=body, timeout=10)
 
     def state(self) -> dict[str, Any]:
@@ -152,47 +160,43 @@ class FrameworkPool:
         """Until no elastic executor is left."""
         wait_for(f"{self.name} is back at its minimum", lambda: not self.elastic(), seconds, every=1)
 
-    def containers(self, role: str) -> list[tuple[str, str]]:
-        """(machine, container) of the pool's containers of a role."""
-        out = []
-        for machine in machines(self.farm):
-            script = "docker ps -q | xargs -r docker inspect -f '{{.Id}} {{json .Config.Env}}'"
-            for line in self.farm.on(machine, "sh", "-c", script, check=False).splitlines():
-                identity, _, env = line.partition(" ")
-                if {f"AERIE_POOL={self.name}", f"AERIE_ROLE={role}"} <= set(json.loads(env)):
-                    out.append((machine, identity))
-        return out
+    def containers(self, role: str) -> list[Found]:
+        """The pool's running containers of a role."""
+        return containers(self.farm, f"AERIE_POOL={self.name}", f"AERIE_ROLE={role}")
 
-    def framework_container(self) -> tuple[str, str]:
-        """(machine, container) of the scheduler: the one whose environment has its configuration."""
-        for machine in machines(self.farm):
-            script = "docker ps -q | xargs -r docker inspect -f '{{.Id}} {{json .Config.Env}}'"
-            for line in self.farm.on(machine, "sh", "-c", script, check=False).splitlines():
-                identity, _, env = line.partition(" ")
-                if f"MARATHON_APP_ID=/{self.name}/framework" in json.loads(env):
-                    return machine, identity
-        raise AssertionError("no framework runs")
+    def framework_container(self) -> Found:
+        """The scheduler's."""
+        (found,) = containers(self.farm, f"MARATHON_APP_ID=/{self.name}/framework")
+        return found
+
+    def nobody_is_forgotten(self) -> None:
+        """Every executor's container is known to the framework."""
+        running = {c.env["AERIE_TASK"] for c in self.containers("executor")}
+        assert running <= {e["task"] for e in self.executors()}
 
     def kill_framework(self) -> None:
-        machine, identity = self.framework_container()
-        self.farm.on(machine, "docker", "kill", identity)
+        found = self.framework_container()
+        self.farm.on(found.machine, "docker", "kill", found.id)
 
 
-def machines(farm: Farm) -> list[str]:
-    names = docker("ps", "--format", "{{.Names}}", "--filter", "label=aerie.federation=aerie-test").stdout.split()
-    return sorted(n.removeprefix("aerie-test-") for n in names if "registry" not in n)
+def containers(farm: Farm, *variables: str) -> list[Found]:
+    """The running containers, on all machines, that have these environment variables."""
+    script = "docker ps -q | xargs -r docker inspect -f '{{.Id}} {{json .Config.Env}}'"
+    out = []
+    for machine in machines():
+        for line in farm.on(machine, "sh", "-c", script, check=False).splitlines():
+            identity, _, env = line.partition(" ")
+            if set(variables) <= set(json.loads(env)):
+                out.append(Found(machine, identity, dict(v.split("=", 1) for v in json.loads(env))))
+    return out
 
 
 def leading_master(farm: Farm) -> str:
     """The machine whose Mesos master leads."""
     shared = farm.outputs("federation")
-    ca = farm.home / "ca.crt"
-    ca.write_text(shared["ca_certificate"])
     for site in ("torino", "cnaf", "bari"):
         address = farm.outputs(site)["machines"][f"{site}-front-end"]
-        with requests.Session() as session:
-            session.trust_env = False
-            session.verify, session.auth = str(ca), ("operator", shared["passwords"]["mesos-operator"])
+        with Session("operator", shared["passwords"]["mesos-operator"], shared["ca_certificate"]) as session:
             metrics = session.get(f"https://{address}:5050/metrics/snapshot", timeout=10).json()
         if metrics.get("master/elected") == 1:
             return f"{site}-front-end"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from federation import Farm, docker, wait_for
+from federation import Farm, docker, machines, wait_for
 
 
 def test_a_job_outlives_the_restart_of_its_agent(farm: Farm) -> None:
@@ -28,7 +28,7 @@ def test_the_control_plane_moves_on_without_its_leader(farm: Farm) -> None:
 
 def central_manager_machine(farm: Farm) -> str:
     """Where the central manager runs: the machine whose container has its address."""
-    for machine in machines(farm):
+    for machine in machines():
         out = farm.on(
             machine,
             "sh",
@@ -41,17 +41,12 @@ def central_manager_machine(farm: Farm) -> str:
     return ""
 
 
-def machines(farm: Farm) -> list[str]:
-    names = docker("ps", "--format", "{{.Names}}", "--filter", "label=aerie.federation=aerie-test").stdout.split()
-    return sorted(n.removeprefix("aerie-test-") for n in names if "registry" not in n)
-
-
 def test_loss_of_a_whole_site(farm: Farm) -> None:
     """A site vanishes without a word, with jobs on it, and comes back. Another one than the submit node's."""
     where = central_manager_machine(farm)
     site = where.rsplit("-front-end", 1)[0].rsplit("-agent", 1)[0] if where else "bari"
     site = site if site != "torino" else "bari"
-    lost = [m for m in machines(farm) if m.startswith(site)]
+    lost = [m for m in machines() if m.startswith(site)]
     cluster = farm.submit("site", 30, 12)
     wait_for("jobs run", lambda: len(farm.running(cluster)) >= 4)
     start = time.monotonic()

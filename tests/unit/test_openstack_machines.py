@@ -10,9 +10,10 @@ import pulumi
 import pytest
 
 from components.iaas.docker import SshLogin
-from components.iaas.machine import Machine, machine_names
+from components.iaas.machine import Machine
 from components.iaas.openstack import OpenStackMachines, OpenStackMachinesArgs
 from components.identity.resources import SshKey
+from components.spec.names import machine_names
 from tests.unit.conftest import Checkout
 from tests.unit.mocks import MARK, SIGNATURE, UNKNOWN, Graph, difference, record, texts_in_the_clear
 

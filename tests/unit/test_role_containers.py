@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 
@@ -90,17 +89,6 @@ def test_marathons_apps_say_the_same(pool: str) -> None:
         assert app["env"] == container.env
         attributes = {name for name, operator, _ in app["constraints"] if operator == "LIKE"}
         assert attributes == set(container.constraints)
-
-
-def test_several_central_managers_keep_to_sites_of_their_own() -> None:
-    spec = load(FRAMEWORK_POOL)
-    secrets = pool_secrets(spec, b"k" * 64, b"s" * 64, "host key", iat=1700000000)
-    managers = marathon_apps(spec, "image", secrets)[:2]
-    sites = [set(app["constraints"][0][2].split("|")) for app in managers]
-    for one, other in pairwise(sites):
-        assert not one & other
-    assert set.union(*sites) == {"torino", "cnaf", "bari"}
-    assert [app["id"] for app in managers] == ["/grid/central-manager", "/grid/central-manager-2"]
 
 
 def test_nothing_secret_is_shown() -> None:

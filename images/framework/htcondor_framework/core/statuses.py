@@ -10,6 +10,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from mesos_client.messages import TERMINAL
+
 from . import delays
 from .model import Kind, Phase, Role, Size, Task
 from .view import Kill, Memory, RoleTemplate
@@ -22,18 +24,7 @@ STARTING = frozenset({"TASK_STAGING", "TASK_STARTING"})
 RUNNING = frozenset({"TASK_RUNNING"})
 KILLING = frozenset({"TASK_KILLING"})
 AWAY = frozenset({"TASK_UNREACHABLE"})
-ENDED = frozenset(
-    {
-        "TASK_FINISHED",
-        "TASK_FAILED",
-        "TASK_KILLED",
-        "TASK_ERROR",
-        "TASK_LOST",
-        "TASK_DROPPED",
-        "TASK_GONE",
-        "TASK_GONE_BY_OPERATOR",
-    }
-)
+ENDED = TERMINAL
 UNKNOWN = frozenset({"TASK_UNKNOWN"})
 
 # Nobody's fault: the machine is gone, or the launch never came to it.
