@@ -134,6 +134,17 @@ class FrameworkPool:
         """How many events of each kind (HTCondor's three digits) the log holds."""
         return Counter(re.findall(r"^(\d{3}) \(", self.ssh(f"cat {folder}/l"), re.MULTILINE))
 
+    def ran_once(self, folder: str, clusters: list[str]) -> None:
+        """Every job of the clusters has ended well, and was started once: by the schedd's history and the user's log."""
+        rows = self.history(clusters, "NumJobStarts", "ExitCode", "JobStatus")
+        assert len(rows) == JOBS
+        assert {tuple(row) for row in rows} == {("1", "0", "4")}
+        events = self.events(folder)
+        assert events["001"] == JOBS, events  # executing
+        assert events["005"] == JOBS, events  # terminated
+        assert events["004"] == 0, events  # evicted
+        assert events["022"] == events["023"], events  # disconnected, and reconnected
+
     # -- the administrator
 
     def rest(self, method: str, path: str, body: Any = None) -> requests.Response:

@@ -10,7 +10,9 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import ssl
+import struct
 import subprocess
 import threading
 import time
@@ -400,6 +402,43 @@ def test_endpoints_want_tls_and_a_password(cluster: Cluster, where: str) -> None
     assert cluster.get(where, "/state", ("admin", "wrong"))[0] == 401
     assert cluster.get(where, "/state")[0] == 200
     assert cluster.get(where, "/health", None)[0] == 200  # for balancers and health checks
+
+
+def broken_off(cluster: Cluster, host: str, port: int, how: str) -> None:
+    """One connection that ends as it should not."""
+    raw = socket.create_connection((host, port), 5)
+    at_once = struct.pack("ii", 1, 0)  # a reset instead of a FIN
+    if how == "no TLS":
+        raw.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        raw.close()
+        return
+    if how == "half a greeting":
+        raw.sendall(b"\x16\x03\x01\x02\x00\x01")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        raw.close()
+        return
+    tls = ssl.create_default_context(cafile=str(cluster.ca)).wrap_socket(raw, server_hostname=host)
+    if how == "no wait for the answer":
+        tls.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    tls.close()
+
+
+@pytest.mark.parametrize("where", [f"{MASTER}:5050", f"{HOST}:5051"])
+def test_a_connection_that_breaks_off_takes_no_other_with_it(cluster: Cluster, where: str) -> None:
+    """What it left in OpenSSL's error queue was read as the failure of the next connection (launcher/tls.c)."""
+    host, port = where.split(":")
+    for how in ("no TLS", "half a greeting", "no wait for the answer", "reset") * 25:
+        others = [cluster.connect(where) for _ in range(4)]
+        for other in others:
+            other.request("GET", "/health")
+            other.getresponse().read()
+        broken_off(cluster, host, int(port), how)
+        for other in others:
+            other.auto_open = 0  # the same connection, or an error
+            other.request("POST", "/api/v1", "x" * 20_000, {"Content-Type": "application/json"})
+            assert other.getresponse().status == 401, how
+            other.close()
 
 
 def test_no_password_in_logs_or_flags(cluster: Cluster) -> None:

@@ -176,6 +176,20 @@ def test_a_new_master_changes_nothing() -> None:
     with_shell(test, raw_policy(2))
 
 
+def test_calls_that_get_no_answer_are_made_again() -> None:
+    async def test(s: Shell, m: FakeMaster) -> None:
+        m.cut = ["ACCEPT", "SUPPRESS"]
+        await s.up(executors=2)
+        assert m.subscriptions >= 2
+        await s.until(lambda: set(m.tasks) == {t.id for t in s.s.state.tasks.values() if t.phase is Phase.RUNNING})
+        m.cut = ["KILL"]
+        await s.call("PUT", "/v1/policy", raw_policy(1), 200)
+        await s.until(lambda: len(m.running("demo.executor.")) == 1)
+        assert not m.cut
+
+    with_shell(test, raw_policy(2))
+
+
 def test_an_agent_that_is_lost_with_the_old_master_is_unreachable_before_long(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

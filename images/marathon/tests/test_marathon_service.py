@@ -210,6 +210,20 @@ def test_mesos_failover_in_the_middle_of_a_deployment() -> None:
     with_service(test)
 
 
+def test_calls_that_get_no_answer_are_made_again() -> None:
+    async def test(s: TestService, m: FakeMaster) -> None:
+        m.cut = ["ACCEPT"]
+        await s.call("POST", "/v2/apps", {**APP, "instances": 3, "cpus": 0.1}, 201)
+        await s.deployed()
+        assert len(running(s)) == 3 and set(running(s)) == set(m.tasks)
+        m.cut = ["KILL"]
+        await s.call("PUT", "/v2/apps/demo/app", {"instances": 0}, 200)
+        await s.deployed()
+        assert not m.tasks and not m.cut
+
+    with_service(test)
+
+
 def test_unreachable_agent() -> None:
     async def test(s: TestService, m: FakeMaster) -> None:
         await s.call(

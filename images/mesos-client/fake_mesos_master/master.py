@@ -44,6 +44,7 @@ class FakeMaster:
         self.framework_id: str | None = None
         self.framework: Json = {}
         self.redirect_to: str | None = None
+        self.cut: list[str] = []  # kinds of calls: the next of each gets no answer, and is not carried out
         self.completed: set[str] = set()
         self.suppressed = False
         self.subscriptions = 0
@@ -218,6 +219,10 @@ class FakeMaster:
             return web.Response(status=307, headers={"Location": f"//{self.redirect_to}/api/v1/scheduler"})
         body = await request.json()
         self.calls.append(body)
+        if body["type"] in self.cut and request.transport is not None:
+            self.cut.remove(body["type"])
+            request.transport.abort()
+            return web.Response()
         if body["type"] == "SUBSCRIBE":
             return await self._subscribe(request, body)
         if self._stream is None or request.headers.get("Mesos-Stream-Id") != self._stream_id:
@@ -376,12 +381,15 @@ class FakeMaster:
                 task.unacknowledged.pop(ack["uuid"], None)
 
     def _on_reconcile(self, body: Json) -> None:
-        asked = [t["task_id"]["value"] for t in body["reconcile"].get("tasks", ())]
+        asked = {t["task_id"]["value"]: t.get("agent_id", {}).get("value") for t in body["reconcile"].get("tasks", ())}
         for task_id in asked or list(self.tasks):
             task = self.tasks.get(task_id)
             if task is not None and not task.agent.known:
                 continue
-            status = status_json(task) if task else {"task_id": {"value": task_id}, "state": "TASK_UNKNOWN"}
+            agent = self.agents.get(asked.get(task_id) or "")
+            # As Mesos: of a task that a registered agent does not have nothing is left; of others it cannot say.
+            state = "TASK_GONE" if agent is not None and agent.known else "TASK_UNKNOWN"
+            status = status_json(task) if task else {"task_id": {"value": task_id}, "state": state}
             status.update(source="SOURCE_MASTER", reason="REASON_RECONCILIATION")
             self._send({"type": "UPDATE", "update": {"status": status}})
 

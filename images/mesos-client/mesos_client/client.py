@@ -42,7 +42,8 @@ class SchedulerClient:
 
     `handler` is called in the event loop and must not block.  Calls are sent in the order in which they are made
     (acknowledgements beside them), since a KILL that overtakes its LAUNCH would be lost.
-    A stream without any event for `missed` heartbeats is given up.
+    A stream without any event for `missed` heartbeats is given up, and so is that of a call which got no answer: what came
+    of the call is not known, and only the next subscription, with its reconciliation, tells.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class SchedulerClient:
         self._call_timeout = call_timeout
         self._suppressed = suppressed_roles
         self._stream_id: str | None = None
+        self._subscription: aiohttp.ClientResponse | None = None
         self._session: aiohttp.ClientSession | None = None
         self._order = asyncio.Lock()
         self._beside = asyncio.Semaphore(8)
@@ -114,7 +116,7 @@ class SchedulerClient:
             TypeError,
         ) as e:
             reason = f"{type(e).__name__}: {e}"
-        was, self._stream_id, self.master = self.connected, None, None
+        was, self._stream_id, self.master, self._subscription = self.connected, None, None, None
         if was:
             log.warning("disconnected from the master %s: %s", master, reason)
             self._handler(Disconnected(reason))
@@ -141,7 +143,7 @@ class SchedulerClient:
             if response.status != 200:
                 raise CallError(f"SUBSCRIBE: {response.status}: {(await response.text())[:300]}")
             self._stream_id = response.headers.get("Mesos-Stream-Id", "")
-            self.master = master
+            self.master, self._subscription = master, response
             self._handler(Connected(master))
             decoder = Decoder()
             content = response.content
@@ -166,7 +168,7 @@ class SchedulerClient:
             raise CallError(f"the master says: {event.message}")
 
     async def call(self, body: Json, *, ordered: bool = True) -> None:
-        """Send one call.  Raises NotConnected or CallRefused."""
+        """Send one call.  Raises NotConnected, after which there is a new subscription, or CallRefused."""
         async with self._order if ordered else self._beside:
             session, stream, master = self._session, self._stream_id, self.master
             if session is None or stream is None or master is None or self.framework_id is None:
@@ -186,6 +188,9 @@ class SchedulerClient:
                     if response.status != 202:
                         raise CallRefused(body["type"], response.status, await response.text())
             except (aiohttp.ClientError, TimeoutError, OSError) as e:
+                if self._subscription is not None and self._stream_id == stream:
+                    log.warning("%s got no answer from %s (%s): subscribing again", body["type"], master, e)
+                    self._subscription.close()
                 if isinstance(e, NotConnected):
                     raise
                 raise NotConnected(f"{body['type']}: {type(e).__name__}: {e}") from None

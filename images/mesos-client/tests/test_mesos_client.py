@@ -82,7 +82,25 @@ def test_launch_update_acknowledge_kill() -> None:
             await f.client.kill("t1", "A1", 1)
             assert (await f.until(Update, 4)).status.state == "TASK_KILLED"
             await f.client.reconcile_all([("t1", "A1")])
-            assert (await f.until(Update, 5)).status.state == "TASK_UNKNOWN"
+            assert (await f.until(Update, 5)).status.state == "TASK_GONE"
+        await master.stop()
+
+    run(test)
+
+
+def test_a_call_without_an_answer_is_followed_by_a_new_subscription() -> None:
+    async def test() -> None:
+        master = await started()
+        async with Running(Framed([master.address])) as f:
+            offer = (await f.until(Offers)).offers[0]
+            master.cut = ["ACCEPT"]
+            with pytest.raises(NotConnected):
+                await f.client.accept([offer.id], [TASK], 60)
+            await f.until(Disconnected)
+            await f.until(Subscribed, 2)
+            await f.client.reconcile([("t1", "A1"), ("t2", None)])
+            await f.until(Update, 2)
+            assert [e.status.state for e in f.events if isinstance(e, Update)] == ["TASK_GONE", "TASK_UNKNOWN"]
         await master.stop()
 
     run(test)
