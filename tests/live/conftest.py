@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--farm", help="folder of a federation that --keep left up: use it, and leave it up")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two groups that may run side by side: within one, files use the same networks, names and Mesos' own containers."""
     for item in items:
