@@ -20,15 +20,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--farm", help="folder of a federation that --keep left up: use it, and leave it up")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Two groups that may run side by side: within one, files use the same networks, names and Mesos' own containers."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            htcondor = item.path.name.startswith(("test_htcondor", "test_framework"))
-            item.add_marker(pytest.mark.xdist_group("htcondor" if htcondor else "services"))
-
-
 @pytest.fixture(scope="session")
 def farm(request: pytest.FixtureRequest) -> Iterator[Farm]:
     """`make up` in a clone; `make down` at the end, whatever happened."""

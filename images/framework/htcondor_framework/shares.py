@@ -16,7 +16,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NodeExistsError, NoNodeError
 from kazoo.security import ACL, CREATOR_ALL_ACL, make_acl
 
-from .core.model import Neighbour, Share, Size
+from .core.model import Homeless, Neighbour, Share, Size
 from .strict import MISSING, Section
 
 log = logging.getLogger(__name__)
@@ -67,13 +67,17 @@ class Exchange:
 
 
 def to_json(us: Neighbour) -> Json:
-    return {
+    told: Json = {
         "pool": us.pool,
         "share": {"cpus": us.share.cpus, "memory": us.share.memory},
         "holds": {"cpus": us.holds.cpus, "memory": us.holds.memory},
         "wants": {"cpus": us.wants.cpus, "memory": us.wants.memory},
         "giving": {"cpus": us.giving.cpus, "memory": us.giving.memory},
     }
+    if us.homeless is not None:
+        size = us.homeless.size
+        told["homeless"] = {"node": us.homeless.node, "cpus": size.cpus, "memory": size.memory, "disk": size.disk}
+    return told
 
 
 def parse(data: bytes) -> Neighbour:
@@ -86,12 +90,18 @@ def parse(data: bytes) -> Neighbour:
         top.section(key, {"cpus": 0, "memory": 0} if key == "giving" else MISSING)
         for key in ("share", "holds", "wants", "giving")
     )
+    homeless = None
+    if "homeless" in top.names():
+        home = top.section("homeless")
+        node = home.text("node", pattern=r"[A-Za-z0-9._-]{1,253}", what="a machine's name")
+        homeless = Homeless(node, Size(home.number("cpus"), home.number("memory"), home.number("disk")))
     found = Neighbour(
         name,
         Share(share.number("cpus"), share.number("memory")),
         Size(holds.number("cpus"), holds.number("memory")),
         Size(wants.number("cpus"), wants.number("memory")),
         Size(giving.number("cpus"), giving.number("memory")),
+        homeless,
     )
     if top.problems:
         raise ValueError("; ".join(top.problems))

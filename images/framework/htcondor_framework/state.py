@@ -114,6 +114,7 @@ def task_record(task: Task) -> Json:
         "drain_asked": task.drain_asked,
         "address": task.address,
         "healthy": task.healthy,
+        "node": task.node,
     }
 
 
@@ -137,6 +138,7 @@ def task_of(task_id: str, record: Json) -> Task:
         drain_asked=float(record["drain_asked"]),
         address=str(record["address"]),
         healthy=None if healthy is None else bool(healthy),
+        node=str(record.get("node", "")),
     )
 
 

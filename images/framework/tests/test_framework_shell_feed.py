@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from framework_helpers import FakeShares, group
 from htcondor_framework.core.model import (
+    Homeless,
     Kind,
     Neighbour,
     Phase,
@@ -177,11 +178,17 @@ _NUMBERS = st.floats(0, 1e6)
 _SIZES = st.builds(Size, _NUMBERS, _NUMBERS)
 
 
-@given(st.builds(Neighbour, st.just("second"), st.builds(Share, _NUMBERS, _NUMBERS), _SIZES, _SIZES, _SIZES))
+_HOMES = st.none() | st.builds(Homeless, st.just("torino-agent-1.x_y"), st.builds(Size, _NUMBERS, _NUMBERS, _NUMBERS))
+
+
+@given(st.builds(Neighbour, st.just("second"), st.builds(Share, _NUMBERS, _NUMBERS), _SIZES, _SIZES, _SIZES, _HOMES))
 def test_a_neighbour_survives_its_node(neighbour: Neighbour) -> None:
     import json
 
     assert parse(json.dumps(to_json(neighbour)).encode()) == neighbour
+
+
+_WITH_HOME = b'{"pool":"x","share":{"cpus":1,"memory":0},"holds":{"cpus":0,"memory":0},"wants":{"cpus":0,"memory":0},"homeless":%b}'
 
 
 @pytest.mark.parametrize(
@@ -194,6 +201,9 @@ def test_a_neighbour_survives_its_node(neighbour: Neighbour) -> None:
         b'{"pool":"x","share":{"cpus":-1,"memory":0},"holds":{"cpus":0,"memory":0},"wants":{"cpus":0,"memory":0}}',
         b'{"pool":"x","share":{"cpus":1e999,"memory":0},"holds":{"cpus":0,"memory":0},"wants":{"cpus":0,"memory":0}}',
         b"[" * 5000,
+        _WITH_HOME % b'{"node":"a b","cpus":1,"memory":1,"disk":0}',
+        _WITH_HOME % b'{"node":"a","cpus":-1,"memory":1,"disk":0}',
+        _WITH_HOME % b'"a"',
     ],
 )
 def test_what_is_no_neighbour(data: bytes) -> None:

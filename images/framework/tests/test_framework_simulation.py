@@ -23,6 +23,11 @@ def test_two_pools_on_one_cluster_with_faults(seed: int) -> None:
     assert all(shell.launched > 3 for shell in cluster.shells)
 
 
+def test_two_pools_that_took_the_room_of_each_others_submit_node() -> None:
+    """They waited for each other for ever, until pools could ask for that room."""
+    SimulatedCluster(5045, pools=2, jobs=250).run()
+
+
 @pytest.mark.skipif(
     "AERIE_FRAMEWORK_SEEDS" not in os.environ, reason="AERIE_FRAMEWORK_SEEDS is not set: no long campaign"
 )

@@ -42,6 +42,7 @@ _TASKS = st.builds(
     since=_TIMES,
     launched=_TIMES,
     drain=st.text(),
+    node=st.text(),
     drain_asked=_TIMES,
     address=st.text(),
     healthy=st.sampled_from([None, True, False]),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import delays
-from .model import Offer, Phase, Pool, Queue, Size, Task
+from .model import Homeless, Offer, Phase, Pool, Queue, Size, Task
 from .view import FRESH, Drain, Kill, Launch, View
 
 # Seconds. A kill of which nothing is heard is sent again; more than the longest grace.
@@ -42,6 +42,7 @@ class Cycle:
     decisions: list[str] = field(default_factory=list)
     wake_at: float | None = None
     wants_offers: bool = False
+    homeless: Homeless | None = None  # a task of ours that finds no room on the only machine that it can run on
 
     @classmethod
     def of(cls, view: View) -> Cycle:

@@ -18,11 +18,13 @@ ASK_AGAIN = 15.0  # seconds
 
 # Why an executor is drained (Task.drain), the weakest reason first: a stronger one replaces it, and only the weak are taken back
 # because there are jobs again.
-IDLE, SHARE, SURPLUS, UPDATE, SITE, ADMINISTRATOR = "idle", "share", "surplus", "update", "site", "administrator"
-_STRENGTH = {reason: n for n, reason in enumerate((IDLE, SHARE, SURPLUS, UPDATE, SITE, ADMINISTRATOR))}
+IDLE, SHARE, ROOM = "idle", "share", "room"
+SURPLUS, UPDATE, SITE, ADMINISTRATOR = "surplus", "update", "site", "administrator"
+_STRENGTH = {reason: n for n, reason in enumerate((IDLE, SHARE, ROOM, SURPLUS, UPDATE, SITE, ADMINISTRATOR))}
 _TEXT = {
     IDLE: "it has had nothing to do",
     SHARE: "other pools want what is their share",
+    ROOM: "another pool's submit node can run nowhere else",
     SURPLUS: "there are more than the policy wants",
     UPDATE: "what it is made of was changed",
     SITE: "its site is being emptied",

@@ -174,7 +174,8 @@ class Task:
 
     `drain`: why it is being drained ("" if it is not), `drain_asked` when the startd was last told so, 0 if never;
     with `drain` "" it is when the startd was last told to take jobs again, until its ad says that it does.
-    `since`: when `phase` began. `idle_since`: since when it has no claim, 0 if it has one or nobody knows; not stored."""
+    `since`: when `phase` began. `idle_since`: since when it has no claim, 0 if it has one or nobody knows; not stored.
+    `node`: the agent's attribute of that name, "" if not known."""
 
     id: str
     role: Role
@@ -194,6 +195,7 @@ class Task:
     healthy: bool | None = None
     idle_since: float = 0.0
     seen: bool = False  # its ad was in the collector at least once; not stored
+    node: str = ""
 
     @property
     def is_executor(self) -> bool:
@@ -272,13 +274,22 @@ class Policy:
 
 
 @dataclass(frozen=True)
+class Homeless:
+    """A task that can run on one machine only, finds no room there, and has looked for some time. `node`: that agent's attribute."""
+
+    node: str
+    size: Size
+
+
+@dataclass(frozen=True)
 class Neighbour:
     """What another pool on the same cluster says of itself (or we of us). `holds`: resources of its executors, those that are
     draining not counted. `wants`: resources that it would start now and cannot get from the offers. `giving`: what its draining
-    executors will leave, and what those that ended lately have left."""
+    executors will leave, and what those that ended lately have left. `homeless`: a task of its own that needs room on one machine."""
 
     pool: str
     share: Share
     holds: Size
     wants: Size
     giving: Size = Size()
+    homeless: Homeless | None = None

@@ -11,6 +11,7 @@ from .cycle import Cycle, Room
 from .demand import Demand
 from .filling import Filling, fill
 from .model import Elastic, Kind, Phase, Placement, Role, Size, Task
+from .roles import NODE
 from .scaling import batch_at
 from .view import LAUNCH_WITHIN
 
@@ -43,6 +44,7 @@ def launch_executor(cycle: Cycle, room: Room, container: Size, kind: Kind) -> Ta
         hostname=room.offer.hostname,
         place=room.offer.place,
         size=container,
+        node=room.offer.attributes.get(NODE, ""),
         template=cycle.view.executor.template,
         phase=Phase.LAUNCHING,
         since=cycle.now,

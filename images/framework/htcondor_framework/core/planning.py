@@ -6,9 +6,10 @@ that is known, never a stranger.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 
-from . import draining, sharing
+from . import draining, homes, sharing
 from .crew import Crew, muster, upkeep
 from .cycle import Cycle
 from .fleet import NOT_UP, PAUSED, Fleet, Jobs, launch, look_at_queue, take_back
@@ -30,7 +31,10 @@ def plan(view: View) -> Plan:
     upkeep(cycle, crew)
     agents = known_agents(cycle)
     tend_roles(cycle)
+    homeless, homeless_since = homes.ours(cycle)
+    homes.keep_free(cycle)
     draining.ordered_drains(cycle, crew)
+    made_room = view.memory.made_room if view.paused else homes.make_room(cycle, crew)
     known = largest_by_place(agents)
     jobs, fleet = Jobs(), Fleet()
     cycles = view.memory.wanting
@@ -50,6 +54,7 @@ def plan(view: View) -> Plan:
     gave = draining.taken_away(cycle, crew)
     if view.policy is not None:
         us = sharing.ourselves(cycle, crew, gave, _wants(cycle, crew, jobs, fleet, cycles))
+        us = dataclasses.replace(us, homeless=homeless)
     return Plan(
         launches=tuple(cycle.launches),
         kills=tuple(cycle.kills),
@@ -69,6 +74,8 @@ def plan(view: View) -> Plan:
             agents=agents,
             started=started(cycle),
             gave=gave,
+            homeless_since=homeless_since,
+            made_room=made_room,
         ),
         wake_at=cycle.wake_at,
     )

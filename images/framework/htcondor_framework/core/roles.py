@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .cycle import KILL_AGAIN, Cycle, Room
-from .model import Kind, Phase, Role, Task
+from .model import Homeless, Kind, Phase, Role, Task
 from .rooms import leaving, satisfies
 from .view import LAUNCH_WITHIN, REPLACE_AFTER, RoleTemplate
 
 EXECUTOR = "executor"
+NODE = "node"  # the agents' attribute that names their machine
 
 
 def tend_roles(cycle: Cycle) -> None:
@@ -106,6 +107,8 @@ def _launch(cycle: Cycle, template: RoleTemplate) -> None:
         cycle.say(f"{template.name} waits for a central manager: the collector has no ad of a negotiator yet")
         return
     room = _room(cycle, template)
+    if room is None and template.pinned and len(nodes := template.constraints.get(NODE, ())) == 1:
+        cycle.homeless = Homeless(next(iter(nodes)), template.container)
     if not cycle.may_launch(template.name):
         cycle.say(f"{template.name} waits a little: its last start failed")
         cycle.wants_offers = True
@@ -125,6 +128,7 @@ def _launch(cycle: Cycle, template: RoleTemplate) -> None:
         hostname=room.offer.hostname,
         place=room.offer.place,
         size=template.container,
+        node=room.offer.attributes.get(NODE, ""),
         template=template.template,
         phase=Phase.LAUNCHING,
         since=cycle.now,

@@ -66,7 +66,8 @@ class Memory:
     `unseen_since`: since when its ad is missed, both in the time of the pool's data (they stand still without any).
     `queue_seen`, `pool_seen`: `seen` of the last data that was fresh. `agents`: the largest room known of each agent, and its place.
     `started`: roles' names that have run, and "executor". `gave`: executors that were taken away, until when (Unix time) and how
-    large: what they leave may not have been taken up yet."""
+    large: what they leave may not have been taken up yet. `homeless_since`: since when a task of ours has found no room on the only
+    machine that it can run on, 0 if none. `made_room`: nodes to until when nothing more is drained there for another pool's."""
 
     wanting: int = 0
     failures: Mapping[str, tuple[int, float]] = field(default_factory=dict)
@@ -77,6 +78,8 @@ class Memory:
     agents: Mapping[str, tuple[str, Size]] = field(default_factory=dict)
     started: frozenset[str] = frozenset()
     gave: Mapping[str, tuple[float, Size]] = field(default_factory=dict)
+    homeless_since: float = 0.0
+    made_room: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

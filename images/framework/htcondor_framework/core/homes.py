@@ -1,0 +1,78 @@
+"""Room for what can run on one machine only: a submit node is where its spool is, and another pool's executor may have taken its place.
+
+The pool whose task it is says so to the others. They leave that room alone, and drain what they have there until it fits.
+"""
+
+from __future__ import annotations
+
+from . import draining
+from .crew import Crew, Member, Standing
+from .cycle import Cycle
+from .model import Homeless, Size
+from .roles import NODE
+
+# Seconds.
+LOOKS_FOR = 15.0  # offers take a moment, and the room of an executor that has just ended comes by itself
+TAKEN_UP_WITHIN = (
+    45.0  # what was freed may not have been offered to the other pool yet, nor have we heard that it has it
+)
+
+
+def ours(cycle: Cycle) -> tuple[Homeless | None, float]:
+    """What the others are to be told, and since when the task has looked for room (for the memory)."""
+    if cycle.homeless is None:
+        return None, 0.0
+    since = cycle.view.memory.homeless_since or cycle.now
+    if cycle.now < since + LOOKS_FOR:
+        cycle.wake(since + LOOKS_FOR)
+        return None, since
+    cycle.say(f"the other pools are asked for room on {cycle.homeless.node}: a task of this one can run nowhere else")
+    return cycle.homeless, since
+
+
+def keep_free(cycle: Cycle) -> None:
+    """Takes what others wait for off our offers. After our own roles: they are no less."""
+    for pool, home in _others(cycle).items():
+        for room in cycle.rooms:
+            if room.offer.attributes.get(NODE) == home.node:
+                room.left = room.left - home.size
+                cycle.say(f"room on {home.node} is left to pool {pool}, which can run its submit node nowhere else")
+
+
+def make_room(cycle: Cycle, crew: Crew) -> dict[str, float]:
+    """Begins to drain what stands in the way of others, and takes it back when nobody needs it; the nodes where it is under way, for
+    the memory."""
+    homes = list(_others(cycle).values())
+    nodes = {home.node for home in homes}
+    for m in crew.members:
+        if m.up and m.task.drain == draining.ROOM and m.task.node not in nodes:
+            draining.cancel(cycle, m, "the other pool's task has its room")
+    made = {node: until for node, until in cycle.view.memory.made_room.items() if until > cycle.now and node in nodes}
+    for home in homes:
+        there = [m for m in crew.members if m.task.node == home.node]
+        going = [m for m in there if m.standing is Standing.ENDING or (m.up and m.task.drain)]
+        for m in going:
+            if m.up and m.task.drain:
+                draining.begin(cycle, m, draining.ROOM)  # one that was only idle is not taken back
+        if not going and home.node not in made:
+            going = _enough(draining.victims(cycle, (m for m in there if m.active)), home.size)
+            for m in going:
+                draining.begin(cycle, m, draining.ROOM)
+        if going:
+            made[home.node] = cycle.now + TAKEN_UP_WITHIN
+    return made
+
+
+def _enough(members: list[Member], size: Size) -> list[Member]:
+    """The first of them that make so much room, or all."""
+    chosen, room = [], Size()
+    for m in members:
+        if size.fits_in(room):
+            break
+        chosen.append(m)
+        room = room + m.task.size
+    return chosen
+
+
+def _others(cycle: Cycle) -> dict[str, Homeless]:
+    return {n.pool: n.homeless for n in cycle.view.neighbours if n.homeless is not None and n.pool != cycle.view.name}
