@@ -462,8 +462,24 @@ def test_what_we_hold_and_want_is_told() -> None:
     assert us.wants == Size(), "not before offers had time to come"
     patient = dataclasses.replace(v, memory=Memory(wanting=TELL_AFTER + 1, queue_seen=NOW - 1))
     us = plan(patient).us
+    assert us is not None and us.wants.cpus == 3, "of six as many as fit in what is left of the share"
+    assert us.wants.memory == 3 * (1024 + 72 + 12)
+    roomy = dataclasses.replace(patient, policy=policy(share=Share(100, 100_000)))
+    us = plan(roomy).us
     assert us is not None and us.wants.cpus == 6
-    assert us.wants.memory == 6 * 1024 + 2 * 72 + 6 * 12
+    assert us.wants.memory <= 6 * (1024 + 72 + 12)
+
+
+def test_what_is_left_of_the_share_and_is_too_little_is_not_claimed() -> None:
+    """Two pools, each with a core of its share left and jobs of two cores, would forbid each other everything beyond their shares."""
+    mine = executor("a", slots=Size(7, 4096, 20_000))
+    v = view(mine, policy=policy(), queue=queue(jobs(5, 2, 512)), pool=pool(ad(mine, CLAIMED)))
+    patient = dataclasses.replace(v, memory=Memory(wanting=TELL_AFTER + 1, queue_seen=NOW - 1))
+    us = plan(patient).us
+    assert us is not None and us.holds.cpus == 7 and us.wants == Size()
+    fixed = dataclasses.replace(v, policy=policy(fixed=3))
+    us = plan(fixed).us
+    assert us is not None and us.wants == Size()
 
 
 # Launches that come to nothing.

@@ -23,9 +23,16 @@ def test_two_pools_on_one_cluster_with_faults(seed: int) -> None:
     assert all(shell.launched > 3 for shell in cluster.shells)
 
 
-def test_two_pools_that_took_the_room_of_each_others_submit_node() -> None:
-    """They waited for each other for ever, until pools could ask for that room."""
-    SimulatedCluster(5045, pools=2, jobs=250).run()
+@pytest.mark.parametrize(
+    "seed",
+    [
+        5045,  # each had taken the room of the other's submit node
+        5049,  # each claimed what was left of its share, which was too little for anything, and forbade the other all the rest
+        5079,
+    ],
+)
+def test_two_pools_that_waited_for_each_other_for_ever(seed: int) -> None:
+    SimulatedCluster(seed, pools=2, jobs=250).run()
 
 
 @pytest.mark.skipif(

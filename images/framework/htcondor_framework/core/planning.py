@@ -92,29 +92,29 @@ def _cycles(cycle: Cycle, jobs: Jobs) -> int:
 
 
 def _wants(cycle: Cycle, crew: Crew, jobs: Jobs, fleet: Fleet, cycles: int) -> Size:
-    """What we would start and have no offers for, as containers."""
+    """What we would start within our share and have no offers for, as containers. Of what is left of the share only whole ones count:
+    two pools that claim leftovers which neither can use would keep each other from all that is free."""
     policy, template = cycle.view.policy, cycle.view.executor
     assert policy is not None
     if fleet.held in (PAUSED, NOT_UP):
         return Size()
-    wants = template.overhead.container(template.fixed).times(fleet.fixed_short)
+    claim = sharing.Claim(sharing.ourselves(cycle, crew, {}))
+    claim.add(template.overhead.container(template.fixed), fleet.fixed_short)
     elastic = policy.elastic
     if elastic is None:
-        return wants
+        return claim.size
     room = max(0, elastic.total.max - crew.elastic_existing(cycle.now) - fleet.placed.total)
     count = min(jobs.wanted, room)
     if count > 0 and cycles > elastic.wait_cycles + TELL_AFTER:
-        slots = Size()
+        fixed, most = claim.size, template.overhead.container(elastic.largest).times(count)
         for d, left, per in zip(jobs.demands, jobs.left, jobs.per, strict=True):
-            if per > 0 and left > 0:
-                slots = slots + d.takes.times(left)
-        most = template.overhead.container(elastic.largest).times(count)
-        memory = slots.memory + count * template.overhead.base + slots.cpus * template.overhead.per_core
-        wants = wants + Size(slots.cpus, memory, slots.disk, slots.gpus).least(most)
-    elif fleet.scale.least > fleet.placed.total:
+            if per > 0:
+                claim.add(template.overhead.container(d.takes), left)
+        return fixed + (claim.size - fixed).least(most)
+    if fleet.scale.least > fleet.placed.total:
         smaller = elastic.largest.least(template.fixed)
-        wants = wants + template.overhead.container(smaller).times(fleet.scale.least - fleet.placed.total)
-    return wants
+        claim.add(template.overhead.container(smaller), fleet.scale.least - fleet.placed.total)
+    return claim.size
 
 
 def _waiting(cycle: Cycle, crew: Crew, jobs: Jobs, fleet: Fleet, known: Mapping[str, Size]) -> tuple[Waiting, ...]:

@@ -41,6 +41,23 @@ class Sharing:
         return holds.cpus > self.us.share.cpus + _EPSILON or holds.memory > self.us.share.memory + _EPSILON
 
 
+@dataclass
+class Claim:
+    """What a pool may ask the others for: whole containers that still fit in what it does not hold of its share."""
+
+    us: Neighbour
+    size: Size = field(default_factory=Size)
+
+    def add(self, container: Size, count: int) -> None:
+        """Up to `count` of them."""
+        free = Size(
+            self.us.share.cpus - self.us.holds.cpus - self.size.cpus,
+            self.us.share.memory - self.us.holds.memory - self.size.memory,
+        )
+        fit = Size(container.cpus, container.memory).how_many_in(free)
+        self.size = self.size + container.times(max(0, min(count, fit)))
+
+
 _NOTHING = Size()
 
 
