@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from federation import Farm, docker, machines, wait_for
@@ -18,26 +17,6 @@ def grid(farm: Farm) -> Iterator[FrameworkPool]:
     yield pool
     pool.destroy()
     pool.remove()
-
-
-def test_a_burst_grows_runs_once_and_shrinks(grid: FrameworkPool) -> None:
-    start = time.monotonic()
-    clusters = grid.submit_mix("burst")
-    wait_for("it grows", lambda: len(grid.elastic()) >= 3, 60)
-    grown = 0
-    with ThreadPoolExecutor(1) as beside:
-        waiting = beside.submit(grid.wait_jobs, "burst", 400)
-        while not waiting.done():
-            grown = max(grown, len(grid.elastic()))
-            assert grown <= 6
-            time.sleep(1)
-        waiting.result()
-    done = time.monotonic() - start
-    grid.ran_once("burst", clusters)
-    grid.wait_shrunk()
-    print(
-        f"{JOBS} jobs of mixed sizes: {done:.0f} s, up to {grown} elastic executors, back at 0 {time.monotonic() - start - done:.0f} s later"
-    )
 
 
 def test_a_burst_with_a_site_cut_off(grid: FrameworkPool) -> None:

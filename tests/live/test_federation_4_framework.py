@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 from federation import Farm, wait_for
-from framework_pool import FrameworkPool, leading_master
+from framework_pool import JOBS, FrameworkPool, leading_master
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,26 @@ def test_rest_is_for_the_administrator_only(grid: FrameworkPool) -> None:
         assert said == code, path
     text = grid.rest("GET", "/metrics").text
     assert "# TYPE" in text
+
+
+def test_a_burst_grows_runs_once_and_shrinks(grid: FrameworkPool) -> None:
+    start = time.monotonic()
+    clusters = grid.submit_mix("burst")
+    wait_for("it grows", lambda: len(grid.elastic()) >= 3, 60)
+    grown = 0
+    with ThreadPoolExecutor(1) as beside:
+        waiting = beside.submit(grid.wait_jobs, "burst", 400)
+        while not waiting.done():
+            grown = max(grown, len(grid.elastic()))
+            assert grown <= 6
+            wait([waiting], timeout=1)  # then look again
+        waiting.result()
+    done = time.monotonic() - start
+    grid.ran_once("burst", clusters)
+    grid.wait_shrunk()
+    print(
+        f"{JOBS} jobs of mixed sizes: {done:.0f} s, up to {grown} elastic executors, back at 0 {time.monotonic() - start - done:.0f} s later"
+    )
 
 
 def test_a_burst_with_the_scheduler_killed_twice_and_the_mesos_leader_once(grid: FrameworkPool) -> None:

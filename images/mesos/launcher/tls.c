@@ -1,7 +1,7 @@
 /* libevent 2.0, which libprocess does its TLS with, reads OpenSSL's verdict (SSL_get_error) without having emptied the
  * thread's error queue before.  All connections of a daemon share one thread, so that an error that one of them left
  * behind was taken for a read that failed on another, which was then closed in the midst of a message: a task that was
- * never launched, a registry never stored.  OpenSSL asks for an empty queue (SSL_get_error(3)); libevent's own cure
+ * never launched.  OpenSSL asks for an empty queue (SSL_get_error(3)); libevent's own cure
  * (its issue 350) is newer than this build.  The launcher's symbols come before those of libssl. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -13,9 +13,7 @@ from .roles import NODE
 
 # Seconds.
 LOOKS_FOR = 15.0  # offers take a moment, and the room of an executor that has just ended comes by itself
-TAKEN_UP_WITHIN = (
-    45.0  # what was freed may not have been offered to the other pool yet, nor have we heard that it has it
-)
+TAKEN_UP_WITHIN = 45.0  # what was freed is to be offered to the other pool, and we are to hear that it has it
 
 
 def ours(cycle: Cycle) -> tuple[Homeless | None, float]:

@@ -6,7 +6,6 @@ that is known, never a stranger.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 from . import draining, homes, sharing
@@ -53,8 +52,7 @@ def plan(view: View) -> Plan:
     draining.follow_up(cycle, crew)
     gave = draining.taken_away(cycle, crew)
     if view.policy is not None:
-        us = sharing.ourselves(cycle, crew, gave, _wants(cycle, crew, jobs, fleet, cycles))
-        us = dataclasses.replace(us, homeless=homeless)
+        us = sharing.ourselves(cycle, crew, gave, _wants(cycle, crew, jobs, fleet, cycles), homeless)
     return Plan(
         launches=tuple(cycle.launches),
         kills=tuple(cycle.kills),

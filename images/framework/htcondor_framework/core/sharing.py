@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from . import arbitration, draining
 from .crew import Crew
 from .cycle import Cycle
-from .model import Neighbour, Size
+from .model import Homeless, Neighbour, Size
 from .words import amount, listed, number
 
 _EPSILON = 1e-6
@@ -61,7 +61,13 @@ class Claim:
 _NOTHING = Size()
 
 
-def ourselves(cycle: Cycle, crew: Crew, gave: Mapping[str, tuple[float, Size]], wants: Size = _NOTHING) -> Neighbour:
+def ourselves(
+    cycle: Cycle,
+    crew: Crew,
+    gave: Mapping[str, tuple[float, Size]],
+    wants: Size = _NOTHING,
+    homeless: Homeless | None = None,
+) -> Neighbour:
     """What we say of us. Executors launched in this cycle count if they are in its records but not in the crew."""
     assert cycle.view.policy is not None
     holds = giving = Size()
@@ -73,7 +79,7 @@ def ourselves(cycle: Cycle, crew: Crew, gave: Mapping[str, tuple[float, Size]], 
             holds = holds + launch.task.size
     for _, size in gave.values():
         giving = giving + size
-    return Neighbour(cycle.view.name, cycle.view.policy.share, holds, wants, giving)
+    return Neighbour(cycle.view.name, cycle.view.policy.share, holds, wants, giving, homeless)
 
 
 def share(cycle: Cycle, crew: Crew) -> Sharing:
