@@ -21,7 +21,7 @@ from .pool_marathon import by_marathon
 from .pool_parts import PoolArgs, PoolParts
 from .site import of_site
 from .spec import addresses
-from .spec.names import front_end_name
+from .spec.machines import front_end_name
 
 
 class Pool(pulumi.ComponentResource):

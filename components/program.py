@@ -28,9 +28,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def stack_configuration() -> dict[str, Any]:
     """This stack's own values, as Pulumi hands them over, without the project's prefix."""
-    project = pulumi.get_project()
+    return configuration(pulumi.get_project())
+
+
+def configuration(namespace: str) -> dict[str, Any]:
+    """The stack's values of a namespace: the project's, a provider's."""
     given: dict[str, str] = json.loads(os.environ.get("PULUMI_CONFIG") or "{}")
-    prefix = f"{project}:"
+    prefix = f"{namespace}:"
     return {k.removeprefix(prefix): yaml.safe_load(v) for k, v in given.items() if k.startswith(prefix)}
 
 
@@ -46,8 +50,8 @@ def other_stack(name: str) -> pulumi.StackReference:
     return pulumi.StackReference(f"{pulumi.get_organization()}/{pulumi.get_project()}/{name}")
 
 
-def build(the: Plan, root: Path = ROOT) -> dict[str, Any]:
-    """Registers the stack's resources and returns its outputs."""
+def build(the: Plan, root: Path = ROOT, floating_ip: str | None = None) -> dict[str, Any]:
+    """Registers the stack's resources and returns its outputs. `floating_ip`: see OpenStackMachinesArgs."""
     tags = image_tags(root)
     references = {name: f"{the.federation.images.registry}/aerie/{name}:{tag}" for name, tag in tags.items()}
     if the.own is not None:
@@ -56,7 +60,7 @@ def build(the: Plan, root: Path = ROOT) -> dict[str, Any]:
     shared = federation_outputs()
     if the.site is not None:
         machine = f"{PUSH_REGISTRY}/aerie/machine:{tags['machine']}"
-        site = Site(the.stack, SiteArgs(the.federation, the.site, references, machine, shared))
+        site = Site(the.stack, SiteArgs(the.federation, the.site, references, machine, shared, floating_ip))
         return site.outputs()
     assert the.pool is not None
     host_keys = other_stack(the.pool.submit_node.site).require_output("host_keys")
@@ -71,5 +75,11 @@ def run() -> None:
     the = plan(ROOT, pulumi.get_stack(), stack_configuration(), host)
     if the.pool is not None:
         require_quorum(addresses.quorum_addresses(the.federation))
-    for name, value in build(the).items():
+    floating_ip = None
+    if the.site is not None and the.site.iaas == "openstack":
+        from .iaas.openstack.look import check  # takes half a second to load, which the other stacks need not wait
+
+        facts = check(the.stack, the.site, the.federation, configuration("openstack"))
+        floating_ip = facts.floating_ips.get(the.federation.sites[the.stack].vpn_endpoint.partition(":")[0])
+    for name, value in build(the, floating_ip=floating_ip).items():
         pulumi.export(name, value)

@@ -15,12 +15,12 @@ from .fabric.calico_objects import calico_objects_yaml
 from .fabric.vpn import Vpn, VpnArgs
 from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
 from .iaas.machine import Machine
-from .iaas.openstack import OpenStackMachines, OpenStackMachinesArgs
+from .iaas.openstack.machines import OpenStackMachines, OpenStackMachinesArgs
 from .identity.resources import Certificate, Password, SshKey
 from .outputs import secret
 from .spec import addresses
+from .spec.machines import PlannedMachine, machines
 from .spec.model import Federation, SiteStack
-from .spec.names import machine_names
 
 Text = pulumi.Input[str]
 
@@ -75,6 +75,7 @@ class SiteArgs:
     images: Mapping[str, str]
     machine_image: str
     shared: FederationOutputs
+    floating_ip: str | None = None
 
 
 class Site(pulumi.ComponentResource):
@@ -84,6 +85,7 @@ class Site(pulumi.ComponentResource):
         super().__init__("aerie:index:Site", name, None, opts)
         self._name, self._args = name, args
         self._certificates: dict[str, dict[str, Text]] = {}
+        self._planned: dict[str, PlannedMachine] = {m.name: m for m in machines(name, args.stack)}
         self._child = pulumi.ResourceOptions(parent=self)
         self.machines = self._machines()
         front_end = self.machines[0]
@@ -115,8 +117,7 @@ class Site(pulumi.ComponentResource):
     def _machines(self) -> list[Machine]:
         args, name = self._args, self._name
         host_keys = {
-            m: SshKey(f"{m}-host-key", m, self._generation(f"{m}-host-key"), self._child)
-            for m in machine_names(name, args.stack.agents)
+            m: SshKey(f"{m}-host-key", m, self._generation(f"{m}-host-key"), self._child) for m in self._planned
         }
         login = SshLogin(
             of_site(args.shared.ssh_private_keys, name, "SSH key"),
@@ -126,7 +127,7 @@ class Site(pulumi.ComponentResource):
         )
         if args.stack.iaas == "openstack":
             return OpenStackMachines(
-                name, OpenStackMachinesArgs(args.federation, name, args.stack, login), self._child
+                name, OpenStackMachinesArgs(args.federation, name, args.stack, login, args.floating_ip), self._child
             ).machines
         docker_args = DockerMachinesArgs(args.federation, name, args.stack, args.machine_image, login)
         return DockerMachines(name, docker_args, self._child).machines
@@ -220,7 +221,7 @@ class Site(pulumi.ComponentResource):
         )
         self._service(
             machine,
-            mesos.agent_container(args.federation, machine, args.stack.machine, args.images["mesos"]),
+            mesos.agent_container(args.federation, machine, self._planned[machine.name], args.images["mesos"]),
             {
                 **self._tls(machine),
                 "zk": self._zookeeper_url("mesos"),

@@ -28,8 +28,8 @@ from components.batch.types import PoolRole
 from components.iaas.docker import LABEL
 from components.spec import addresses
 from components.spec.loader import read_federation
+from components.spec.machines import front_end_name
 from components.spec.model import Federation, Pool
-from components.spec.names import front_end_name
 from components.spec.problems import ConfigError, with_lines
 from components.spec.validate import FEDERATION_STACK, read_pools
 

@@ -17,6 +17,7 @@ from components.batch.framework import rest_container
 from components.batch.login import login_container
 from components.spec import addresses
 from components.spec.loader import read_sites
+from components.spec.machines import machine_names
 from components.spec.model import Federation
 from components.spec.model import Pool as PoolModel
 from components.spec.validate import FEDERATION_STACK, read_pools
@@ -65,7 +66,7 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json]) -> Wa
             PoolWanted(p, m.submit_node.site, m.executors.count, login_command(federation, p, m), m.via == "framework")
             for p, m in pools.items()
         ),
-        {site: stack.agents for site, stack in files.items()},
+        {site: len(machine_names(site, stack)) - 1 for site, stack in files.items()},
     )
 
 

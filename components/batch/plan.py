@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..spec import addresses
+from ..spec.machines import front_end_name
 from ..spec.model import Elastic, Executors, Federation, Pool, Role, Share, User
-from ..spec.names import front_end_name
 from ..spec.rules import expand
 from .types import (
     Accounting,

@@ -9,7 +9,8 @@ from typing import Any
 from ..iaas.machine import Machine
 from ..identity.derived import mesos_secret
 from ..spec import addresses
-from ..spec.model import Federation, MachineSize
+from ..spec.machines import PlannedMachine, attributes_of
+from ..spec.model import Federation
 from .container import FILES, ContainerSpec
 
 MASTER_FILES = f"{FILES}/mesos-master"
@@ -155,9 +156,10 @@ def master_container(federation: Federation, machine: Machine, image: str) -> Co
     )
 
 
-def agent_container(federation: Federation, machine: Machine, size: MachineSize, image: str) -> ContainerSpec:
+def agent_container(federation: Federation, machine: Machine, planned: PlannedMachine, image: str) -> ContainerSpec:
     """One agent. Its tasks are containers beside it, so that it can be made anew while they run."""
-    work = "/var/lib/mesos"
+    work, size = "/var/lib/mesos", planned.size
+    attributes = attributes_of(machine.site, planned)
     return ContainerSpec(
         name="mesos-agent",
         image=image,
@@ -169,7 +171,7 @@ def agent_container(federation: Federation, machine: Machine, size: MachineSize,
             "MESOS_PORT": str(addresses.MESOS_AGENT),
             "MESOS_WORK_DIR": work,
             "MESOS_RUNTIME_DIR": "/run/mesos",
-            "MESOS_ATTRIBUTES": f"site:{machine.site};node:{machine.name}",
+            "MESOS_ATTRIBUTES": ";".join(f"{k}:{v}" for k, v in attributes.items()),
             "MESOS_RESOURCES": f"cpus:{size.cpus:g};mem:{size.memory};disk:{size.disk};ports:[31000-31999]",
             "MESOS_CONTAINERIZERS": "docker",
             "MESOS_LAUNCHER": "posix",

@@ -10,8 +10,8 @@ import pulumi_docker as docker
 from pulumi_command import remote
 
 from ..spec import addresses
+from ..spec.machines import PlannedMachine, machines
 from ..spec.model import Federation, SiteStack
-from ..spec.names import machine_names
 from .machine import Machine, docker_answers
 
 # What a Docker engine inside a container needs, short of --privileged.
@@ -89,21 +89,18 @@ class DockerMachines(pulumi.ComponentResource):
             opts=child,
         )
         image = docker.RemoteImage(f"{name}-image", name=args.image, keep_locally=True, opts=child)
-        self.machines = [
-            self._machine(args, machine, number, network, image)
-            for number, machine in enumerate(machine_names(site, args.stack.agents))
-        ]
+        self.machines = [self._machine(args, planned, network, image) for planned in machines(site, args.stack)]
         self.register_outputs({})
 
     def _machine(
-        self, args: DockerMachinesArgs, name: str, number: int, network: docker.Network, image: docker.RemoteImage
+        self, args: DockerMachinesArgs, planned: PlannedMachine, network: docker.Network, image: docker.RemoteImage
     ) -> Machine:
         child = pulumi.ResourceOptions(parent=self)
         federation = args.federation
         assert federation.embedded, "validation refuses a docker site without `embedded`"
         lan = addresses.lan(federation, args.site)
-        front_end = number == 0
-        address = str(lan.front_end if front_end else lan.agent(number))
+        name, front_end = planned.name, planned.front_end
+        address = str(lan.address(planned.number))
         networks = [docker.ContainerNetworksAdvancedArgs(name=network.name, ipv4_address=address)]
         if front_end:
             endpoint = federation.sites[args.site].vpn_endpoint.partition(":")[0]

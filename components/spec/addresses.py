@@ -9,6 +9,7 @@ from .model import Federation, Pool
 
 FRONT_END = 10  # the host number of a site's front-end in its LAN; agents follow
 MAX_AGENTS = 200
+CLOUDS_OWN = 16  # the last addresses of a LAN on OpenStack are Neutron's: DHCP and the like
 
 SSH_PORT = 22
 ETCD_CLIENT, ETCD_PEER = 2379, 2380
@@ -34,11 +35,17 @@ class Lan:
     def front_end(self) -> IPv4Address:
         return self.network.network_address + FRONT_END
 
+    def address(self, number: int) -> IPv4Address:
+        """The address with this number in the LAN; the front-end's is FRONT_END."""
+        if not 1 < number < self.network.num_addresses - 1:
+            raise ValueError(f"{number} is no machine's number in {self.network}")
+        return self.network.network_address + number
+
     def agent(self, number: int) -> IPv4Address:
         """The address of agent `number`, counted from 1."""
         if not 1 <= number <= MAX_AGENTS:
             raise ValueError(f"agent {number} is not in 1..{MAX_AGENTS}")
-        return self.network.network_address + FRONT_END + number
+        return self.address(FRONT_END + number)
 
 
 def lan(federation: Federation, site: str) -> Lan:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from ..batch.knobs import dangerous_knobs, flocking_knobs
-from .model import Federation, MachineSize, Pool, Role, SiteStack
-from .names import front_end_name, machine_names
+from .machines import PlannedMachine, attributes_of, front_end_name, machines
+from .model import Federation, Pool, Role, SiteStack
 from .problems import Problem
 
 # Networks of containers that the Calico driver keeps on every node; `fixed` is for addresses that the program gives.
@@ -40,15 +40,14 @@ CLOSED = (
 )  # of the machine
 
 
-def machines_of(site: str, stack: SiteStack) -> dict[str, MachineSize]:
-    """The site's machines, by name."""
-    return dict.fromkeys(machine_names(site, stack.agents), stack.machine)
+def agents_of(site: str, stack: SiteStack) -> list[dict[str, str]]:
+    """What the agents of a site have as attributes, machine by machine."""
+    return [attributes_of(site, machine) for machine in machines(site, stack)]
 
 
-def satisfies(site: str, machine: str, attributes: Mapping[str, str]) -> bool:
+def satisfies(site: str, machine: PlannedMachine, attributes: Mapping[str, str]) -> bool:
     """Whether the agent on the machine has the attributes."""
-    own = {"site": site, "node": machine}
-    return all(own.get(name, value) == value for name, value in attributes.items())
+    return _has(attributes_of(site, machine), attributes)
 
 
 def container_problems(
@@ -60,7 +59,7 @@ def container_problems(
         role: Role = getattr(pool, name)
         yield from _condor_config(file, f"pool.{name}.condor_config", role.condor_config, pool)
         yield from _volumes(file, f"pool.{name}", role)
-        yield from _attributes(file, f"pool.{name}", role, pool, federation)
+        yield from _attributes(file, f"pool.{name}", role, pool, federation, sites)
         yield from _nowhere(file, name, role, pool, sites)
         yield from _ulimits(file, f"pool.{name}", role)
         for i, device in enumerate(role.devices):
@@ -123,11 +122,17 @@ def _volumes(file: str, place: str, role: Role) -> Iterator[Problem]:
         targets.add(volume.target)
 
 
-def _attributes(file: str, place: str, role: Role, pool: Pool, federation: Federation) -> Iterator[Problem]:
+def _attributes(
+    file: str, place: str, role: Role, pool: Pool, federation: Federation, sites: Mapping[str, SiteStack]
+) -> Iterator[Problem]:
+    groups = [g.attributes for s in pool.sites if s in sites for g in sites[s].agent_groups.values()]
+    known = list(dict.fromkeys([*ATTRIBUTES, *(name for own in groups for name in own)]))
+    # The file of a site may be elsewhere, and with it what its agents have.
+    all_here = all(s in sites for s in pool.sites)
     for name, value in role.attributes.items():
-        if name not in ATTRIBUTES:
-            near = difflib.get_close_matches(name, ATTRIBUTES, n=1, cutoff=0.5)
-            mend = f"write {near[0]}" if near else f"known here: {', '.join(ATTRIBUTES)}"
+        if name not in known and all_here:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            mend = f"write {near[0]}" if near else f"known here: {', '.join(known)}"
             yield Problem(file, f"{place}.attributes.{name}", f"no agent has an attribute {name!r}", mend)
         elif name == "site" and value not in pool.sites:
             yield Problem(
@@ -139,29 +144,39 @@ def _attributes(file: str, place: str, role: Role, pool: Pool, federation: Feder
 
 
 def _nowhere(file: str, name: str, role: Role, pool: Pool, sites: Mapping[str, SiteStack]) -> Iterator[Problem]:
-    """An attribute `node` that no machine has where the role may run; silent about sites whose file is not here."""
+    """Attributes that no machine has where the role may run; silent about sites whose file is not here."""
     own = [pool.submit_node.site] if name == "submit_node" else pool.sites
-    node = role.attributes.get("node")
-    if (
-        role.attributes.get("site", own[0]) not in own
-        and name == "submit_node"
-        and role.attributes["site"] in pool.sites
-    ):
+    site = role.attributes.get("site", own[0])
+    if name == "submit_node" and site not in own and site in pool.sites:
         where = f"it runs on {own[0]}, where its spool is"
-        yield Problem(file, f"pool.{name}.attributes.site", f"{role.attributes['site']!r}: {where}", "leave it out")
-    elif node and all(s in sites for s in own):
-        known = {m: s for s in own for m in machines_of(s, sites[s])}
-        if name == "submit_node":
-            known = {front_end_name(own[0]): own[0]}
-        if not any(satisfies(site, machine, role.attributes) for machine, site in known.items()):
-            near = difflib.get_close_matches(node, known, n=1, cutoff=0.5)
-            yield Problem(
-                file,
-                f"pool.{name}.attributes.node",
-                f"no agent where it may run has node {node!r}"
-                + (" and its other attributes" if "site" in role.attributes else ""),
-                f"write {near[0]}" if near and near[0] != node else f"write one of {', '.join([*known][:6])}",
-            )
+        yield Problem(file, f"pool.{name}.attributes.site", f"{site!r}: {where}", "leave it out")
+    elif all(s in sites for s in own):
+        there = [
+            m for s in own for m in agents_of(s, sites[s]) if name != "submit_node" or m["node"] == front_end_name(s)
+        ]
+        # That no agent at all has such an attribute is told elsewhere.
+        asked = {k: v for k, v in role.attributes.items() if any(k in m for m in there)}
+        if asked.keys() - {"site"} and not any(_has(m, asked) for m in there):
+            yield from _no_agent(file, f"pool.{name}.attributes", asked, there)
+
+
+def _has(agent: Mapping[str, str], attributes: Mapping[str, str]) -> bool:
+    return all(agent.get(name) == value for name, value in attributes.items())
+
+
+def _no_agent(file: str, place: str, asked: Mapping[str, str], there: Sequence[Mapping[str, str]]) -> Iterator[Problem]:
+    """About the first attribute that no agent has with that value, or else the last one; what there is with all the others."""
+    names = [n for n in asked if n != "site"]
+    name = next((n for n in names if not any(m.get(n) == asked[n] for m in there)), names[-1])
+    others = {k: v for k, v in asked.items() if k != name}
+    known = list(dict.fromkeys(m[name] for m in there if name in m and _has(m, others)))
+    near = difflib.get_close_matches(asked[name], known, n=1, cutoff=0.5)
+    yield Problem(
+        file,
+        f"{place}.{name}",
+        f"no agent where it may run has {name} {asked[name]!r}" + (" and its other attributes" if others else ""),
+        f"write {near[0]}" if near else f"write one of {', '.join(known[:6])}" if known else "write fewer attributes",
+    )
 
 
 def _ulimits(file: str, place: str, role: Role) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..batch.condor_config import overhead
+from .machines import machines
 from .model import Elastic, Federation, MachineSize, Pool, Share, SiteStack
 from .problems import Problem
 
@@ -55,7 +56,7 @@ def _machines(pool: Pool, sites: Mapping[str, SiteStack]) -> list[MachineSize] |
     names = dict.fromkeys(pool.sites)
     if any(name not in sites for name in names):
         return None
-    return [sites[name].machine for name in names for _ in range(1 + sites[name].agents)]
+    return [m.size for name in names for m in machines(name, sites[name])]
 
 
 def _share(
@@ -77,12 +78,12 @@ def _share(
                 f"{most:g}{mb} is less than the share ({has:g}{mb})",
                 f"write at least {has:g}",
             )
-    machines = _machines(pool, sites)
-    whole = [sites[s].machine for s in sites for _ in range(1 + sites[s].agents)]
+    there = _machines(pool, sites)
+    whole = [m.size for s in sites for m in machines(s, sites[s])]
     for unit, mb in (("cpus", ""), ("memory", " MB")):
         has = getattr(share, unit)
-        room = sum(getattr(m, unit) for m in machines or ())
-        if machines is not None and has > room:
+        room = sum(getattr(m, unit) for m in there or ())
+        if there is not None and has > room:
             yield Problem(
                 file,
                 f"pool.share.{unit}",
@@ -164,11 +165,11 @@ def _names(file: str, pool: Pool, elastic: Elastic) -> Iterator[Problem]:
 
 
 def _sizes(file: str, pool: Pool, elastic: Elastic, sites: Mapping[str, SiteStack]) -> Iterator[Problem]:
-    machines, largest = _machines(pool, sites), elastic.largest
-    if machines is None or not elastic.max:
+    there, largest = _machines(pool, sites), elastic.largest
+    if there is None or not elastic.max:
         return
     for unit, mb in (("cpus", ""), ("memory", " MB"), ("disk", " MB")):
-        asks, most = getattr(largest, unit), max(getattr(m, unit) for m in machines)
+        asks, most = getattr(largest, unit), max(getattr(m, unit) for m in there)
         if unit in largest.model_fields_set and asks > most:  # a default is cut to what there is
             yield Problem(
                 file,

@@ -49,6 +49,13 @@ SiteName = Annotated[  # the VPN's interface wg-<site> has at most 15 characters
         "is no name of a site|write 1 to 12 of a-z, 0-9 and '-', a letter first and no '-' last",
     ),
 ]
+GroupLabel = Annotated[  # <site>-<group>-<number> is a machine's name
+    str,
+    _matches(
+        r"(?!(agent|front|front-end)$)[a-z]([a-z0-9-]{0,10}[a-z])?",
+        "is no name of a group|write 1 to 12 of a-z, 0-9 and '-', a letter first and last; not agent nor front-end",
+    ),
+]
 UserName = Annotated[
     str,
     _matches(
@@ -183,24 +190,66 @@ class MachineSize(Model):
     disk: int = Field(20000, ge=1000)
 
 
-class OpenStack(Model):
-    """A site's machines on OpenStack, by name as the cloud knows them."""
+AgentAttribute = Annotated[
+    str,
+    _matches(
+        r"(?!(site|node)$)[A-Za-z][A-Za-z0-9_.-]{0,62}",
+        "is no name of an attribute|write a letter, then letters, digits and '_.-'; `site` and `node` are every agent's already",
+    ),
+]
+PORTS_FORM = "is no range of ports|write FIRST-LAST, such as 2200-2299"
+PortRange = Annotated[str, _matches(r"\d{1,5}-\d{1,5}", PORTS_FORM)]
+Tag = Annotated[
+    str, _matches(r"[A-Za-z0-9_.:/@ -]{1,60}", "is no tag|write at most 60 letters, digits, spaces and '_.:/@-'")
+]
 
+
+class AgentGroup(Model):
+    """Agents of one kind, beside `agents`. `first` is the number, in the site's LAN, of the address of its first machine; what is
+    not given is the site's."""
+
+    count: int = Field(1, ge=0, le=200)
+    first: int = Field(ge=11, le=65000)
+    machine: MachineSize | None = None
+    attributes: dict[AgentAttribute, AttributeValue] = {}
+    flavor: str | None = None
+    availability_zone: str | None = None
+
+
+class OpenStack(Model):
+    """A site's machines on OpenStack, by name as the cloud knows them. Sizes of volumes in GB; 0 is no volume."""
+
+    cloud: str | None = None
     image: str
     flavor: str
     front_end_flavor: str | None = None
     external_network: str
+    network: str | None = None
+    router: str | None = None
+    dns: list[Address] = []
     operators: list[Cidr] = Field(min_length=1)
+    users: list[Cidr] = []
+    login_ports: PortRange = "2200-2299"
+    port_security: bool = True
+    allocate_floating_ip: bool = False
+    anti_affinity: Literal["soft", "hard", "none"] = "soft"
     availability_zone: str | None = None
-    volume_size: int = Field(50, ge=10, description="GB, of each machine's boot volume")
+    volume_availability_zone: str | None = None
+    volume_size: int = Field(50, ge=0, le=10000)
+    spool_volume: int = Field(100, ge=0, le=100000)
+    quorum_volume: int = Field(10, ge=0, le=1000)
+    tags: dict[Tag, Tag] = {}
+    protect: bool = True
 
 
 class SiteStack(Model):
-    """Pulumi.<site>.yaml."""
+    """Pulumi.<site>.yaml. `drain_timeout` in seconds."""
 
     iaas: Literal["docker", "openstack"]
     agents: int = Field(1, ge=0, le=200)
+    agent_groups: dict[GroupLabel, AgentGroup] = {}
     machine: MachineSize = MachineSize()
+    drain_timeout: int = Field(3600, ge=0, le=2592000)
     openstack: OpenStack | None = None
     rotate: Rotation = {}
 

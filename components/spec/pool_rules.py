@@ -11,8 +11,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from . import addresses
-from .container_rules import container_problems, machines_of, satisfies
+from .container_rules import container_problems, satisfies
 from .framework_rules import framework_problems
+from .machines import machines
 from .model import NAME, NAME_FORM, Federation, MachineSize, Pool, SiteStack
 from .problems import Problem
 from .rules import expand, rotation_problems
@@ -176,10 +177,10 @@ def _pool_capacity(file: str, pool: Pool, sites: Mapping[str, SiteStack]) -> Ite
     """Refuses a pool that its sites' machines cannot hold; silent about sites whose file is not here."""
     if any(name not in sites for name in pool.sites):
         return
-    named = [(site, name, size) for site in pool.sites for name, size in machines_of(site, sites[site]).items()]
-    machines, wanted = [size for _, _, size in named], pool.executors
+    there = [(site, machine) for site in pool.sites for machine in machines(site, sites[site])]
+    sizes, wanted = [machine.size for _, machine in there], pool.executors
     # Whether there are any is told elsewhere.
-    able = [size for site, name, size in named if satisfies(site, name, wanted.attributes)]
+    able = [machine.size for site, machine in there if satisfies(site, machine, wanted.attributes)]
     if wanted.count and able and not any(_executors_on(m, pool) for m in able):
         largest = max(able, key=lambda m: (m.cpus, m.memory))
         fits = any(m.cpus >= wanted.cpus and m.memory >= wanted.memory for m in able)
@@ -196,10 +197,10 @@ def _pool_capacity(file: str, pool: Pool, sites: Mapping[str, SiteStack]) -> Ite
     daemons = [*[pool.central_manager] * pool.central_managers, pool.submit_node]
     more = FRAMEWORK if pool.via == "framework" else (0.0, 0)
     for unit, has_, asks in (
-        ("cpus", sum(m.cpus for m in machines), wanted.count * wanted.cpus + sum(r.cpus for r in daemons) + more[0]),
+        ("cpus", sum(m.cpus for m in sizes), wanted.count * wanted.cpus + sum(r.cpus for r in daemons) + more[0]),
         (
             "memory",
-            sum(m.memory for m in machines),
+            sum(m.memory for m in sizes),
             wanted.count * wanted.memory + sum(r.memory for r in daemons) + more[1],
         ),
     ):
@@ -207,13 +208,13 @@ def _pool_capacity(file: str, pool: Pool, sites: Mapping[str, SiteStack]) -> Ite
             mb = " MB" if unit == "memory" else ""
             yield _at(
                 "pool.executors.count",
-                f"the pool asks for {asks:g}{mb} of {unit}, its sites' {len(machines)} machines have {has_:g}{mb}",
+                f"the pool asks for {asks:g}{mb} of {unit}, its sites' {len(sizes)} machines have {has_:g}{mb}",
                 "write fewer or smaller executors, or more agents in Pulumi.<site>.yaml",
                 file,
             )
             short = True
     room = sum(_executors_on(m, pool) for m in able)
-    whose = "of the pool's sites" if len(able) == len(machines) else "that have their attributes"
+    whose = "of the pool's sites" if len(able) == len(sizes) else "that have their attributes"
     if able and wanted.count > room and not short:
         yield _at(
             "pool.executors.count",

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from . import addresses
-from .model import Federation, FederationStack, SiteStack
+from .model import Federation, FederationStack
 from .problems import Problem
 
 FEDERATION = "federation.yaml"
@@ -118,7 +118,7 @@ def _endpoints(federation: Federation) -> Iterator[Problem]:
     for name, site in federation.sites.items():
         place = f"sites.{name}.vpn_endpoint"
         host, _, port = site.vpn_endpoint.partition(":")
-        if not (_is_address(host) and 0 < int(port) < 65536):
+        if not (is_address(host) and 0 < int(port) < 65536):
             yield _at(place, f"{site.vpn_endpoint} is no address and UDP port", "write such as 172.30.0.11:51820")
         elif (last := addresses.vpn_ports(federation, name)[1]) > 65535:
             yield _at(
@@ -131,7 +131,8 @@ def _endpoints(federation: Federation) -> Iterator[Problem]:
         seen.setdefault(site.vpn_endpoint, name)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether it is an IPv4 address."""
     try:
         IPv4Address(text)
     except ValueError:
@@ -158,46 +159,6 @@ def _host_networks(federation: Federation, host: list[HostNetwork]) -> Iterator[
                     f"{block} overlaps {other.network}, which this machine uses already ({other.owner})",
                     "write a network that is free on this machine",
                 )
-
-
-def site_problems(name: str, stack: SiteStack, federation: Federation) -> list[Problem]:
-    """Everything wrong between Pulumi.<site>.yaml and federation.yaml."""
-    file, out = f"Pulumi.{name}.yaml", []
-    if stack.iaas == "openstack" and stack.openstack is None:
-        out.append(
-            _at(
-                "openstack",
-                "is missing, with iaas: openstack",
-                "write image, flavor, external_network, operators",
-                file,
-            )
-        )
-    if stack.iaas == "docker":
-        if stack.openstack is not None:
-            out.append(_at("openstack", "is there, with iaas: docker", "remove it, or write iaas: openstack", file))
-        if federation.embedded is None:
-            out.append(
-                _at("embedded", f"is missing, and {name} has iaas: docker", "write embedded: {wan: 172.30.0.0/24}")
-            )
-        else:
-            endpoint = federation.sites[name].vpn_endpoint.partition(":")[0]
-            wan = federation.embedded.wan
-            if _is_address(endpoint) and not wan.network_address + 1 < IPv4Address(endpoint) < wan.broadcast_address:
-                out.append(
-                    _at(
-                        f"sites.{name}.vpn_endpoint",
-                        f"{endpoint} is not free in embedded.wan ({wan})",
-                        f"write an address of {wan} after {wan.network_address + 1}",
-                    )
-                )
-    room = federation.sites[name].lan.num_addresses - addresses.FRONT_END - 2
-    if stack.agents > room:
-        out.append(
-            _at("agents", f"{stack.agents} do not fit into {federation.sites[name].lan}", f"write at most {room}", file)
-        )
-    known = site_identities(name, stack.agents, federation.sites[name].quorum)
-    out += rotation_problems(stack.rotate, known, file)
-    return out
 
 
 def expand(name: str, home: Path) -> Path:
@@ -250,13 +211,6 @@ def rotation_problems(rotate: Mapping[str, int], known: list[str], file: str, pl
 def own_problems(stack: FederationStack, federation: Federation, file: str) -> list[Problem]:
     """Everything wrong between Pulumi.federation.yaml and federation.yaml."""
     return rotation_problems(stack.rotate, identities(federation), file)
-
-
-def site_identities(site: str, agents: int, quorum: bool) -> list[str]:
-    """The names of all that can be rotated in a site's stack."""
-    machines = [f"{site}-front-end", *(f"{site}-agent-{n}" for n in range(1, agents + 1))]
-    out = [f"{m}-{what}" for m in machines for what in ("host-key", "certificate", "executors")]
-    return out + ([f"{site}-front-end-etcd-root"] if quorum else [])
 
 
 def placeholder_problems(file: str, data: object, place: str = "") -> list[Problem]:

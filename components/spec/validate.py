@@ -16,8 +16,8 @@ from .rules import (
     federation_problems,
     own_problems,
     placeholder_problems,
-    site_problems,
 )
+from .site_rules import site_problems
 
 FEDERATION_STACK = "federation"
 
@@ -83,7 +83,7 @@ def plan(
     elif stack in federation.sites:
         site, found = parse(SiteStack, values, file)
         if site_like := site or rough(SiteStack, values):
-            found += beyond(site_problems(stack, site_like, federation), found)
+            found += beyond(site_problems(stack, site_like, federation, pools), found)
         result = Plan(stack, federation, sites, site=site, pools=pools)
     elif "pool" in values:
         own_pool, found = parse(PoolStack, values, file)

@@ -95,6 +95,10 @@ class Registered:
     replace_first: bool
     protect: bool
     retain: bool
+    replace_on: list[str]
+    ignored: list[str]
+    imported: str
+    provider: str
 
     @property
     def key(self) -> tuple[str, str]:
@@ -195,6 +199,10 @@ class Monitor(mocks.MockMonitor):
                 replace_first=request.deleteBeforeReplace,
                 protect=request.protect,
                 retain=request.retainOnDelete,
+                replace_on=list(request.replaceOnChanges),
+                ignored=list(request.ignoreChanges),
+                imported=request.importId,
+                provider=request.provider,
             )
         )
         if not request.custom:

@@ -50,9 +50,12 @@ def test_what_is_read_is_what_was_given(file: Path) -> None:
     assert "169.254.169.254" in files["/etc/systemd/system/aerie-metadata.service"]
 
 
-def test_scripts_are_shell() -> None:
-    config: dict[str, Any] = yaml.safe_load(user_data(load(CASES[0])))
-    for script in (*config["runcmd"], WAIT):
+@pytest.mark.parametrize("file", CASES, ids=lambda f: f.stem)
+def test_scripts_are_shell(file: Path) -> None:
+    config: dict[str, Any] = yaml.safe_load(user_data(load(file)))
+    programs = [f["content"] for f in config["write_files"] if f["permissions"] == "0755"]
+    assert programs
+    for script in (*config["runcmd"], *programs, WAIT):
         subprocess.run(["sh", "-n"], input=script, text=True, check=True)
 
 

@@ -18,7 +18,7 @@ ROWS = {
     cells[1].strip(" `"): cells[3].strip()
     for cells in (re.split(r"(?<!\\)\|", r) for r in TEXT.splitlines() if r.startswith("| `"))
 }
-STEP = {"sites": ".<site>", "users": ".N", "volumes": ".N"}
+STEP = {"sites": ".<site>", "users": ".N", "volumes": ".N", "agent_groups": ".<group>"}
 
 
 def keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,1 @@
+"""A site's machines on OpenStack."""
