@@ -65,16 +65,18 @@ class Pool(pulumi.ComponentResource):
         front_end, address = front_end_name(site), addresses.front_end(args.federation, site)
         host_key = of_site(args.site_host_keys, front_end, "host key")
         ssh = SshLogin(of_site(args.shared.ssh_private_keys, site, "SSH key"), "", {front_end: host_key}, {})
-        return Machine(front_end, site, address, True, connection(ssh, front_end, address), None, host_key, None)
+        return Machine(
+            front_end, site, address, True, connection(ssh, front_end, args.login_host), None, host_key, None
+        )
 
     def outputs(self) -> dict[str, object]:
         """What a user of the pool needs to know."""
         args = self._args
-        host = addresses.front_end(args.federation, args.pool.submit_node.site)
-        port = args.pool.submit_node.ssh_port
+        host, port = args.login_host, args.pool.submit_node.ssh_port
         user = args.pool.users[0].name
         return {
             "login": f"ssh -p {port} {user}@{host}",
+            "login_host": host,
             "submit": "condor_submit FILE, on the submit node",
             "ssh_host_key": self.host_key.public_key,
             "central_manager": self.spec.central_manager.address,

@@ -20,13 +20,15 @@ NO_SECRETS = PoolSecrets(*[RoleSecrets(token="", signing_key=b"-", ssh_host_key=
 
 @dataclass
 class PoolArgs:
-    """`images` are the references that machines pull; `site_host_keys` are those of the submit node's site, by machine."""
+    """`images` are the references that machines pull; `site_host_keys` are those of the submit node's site, by machine;
+    `login_host` is the address at which that site's front-end is reached from outside."""
 
     federation: Federation
     pool: PoolModel
     images: Mapping[str, str]
     shared: FederationOutputs
     site_host_keys: pulumi.Output[dict[str, str]]
+    login_host: str
 
 
 @dataclass

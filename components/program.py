@@ -21,6 +21,7 @@ from .pool_parts import PoolArgs
 from .site import FederationOutputs, Site, SiteArgs
 from .spec import addresses
 from .spec.loader import read_federation
+from .spec.machines import reached_at
 from .spec.validate import FEDERATION_STACK, Plan, plan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,7 +65,9 @@ def build(the: Plan, root: Path = ROOT, floating_ip: str | None = None) -> dict[
         return site.outputs()
     assert the.pool is not None
     host_keys = other_stack(the.pool.submit_node.site).require_output("host_keys")
-    pool = Pool(the.stack, PoolArgs(the.federation, the.pool, references, shared, host_keys))
+    where = the.pool.submit_node.site
+    login_host = reached_at(the.federation, where, the.sites.get(where))
+    pool = Pool(the.stack, PoolArgs(the.federation, the.pool, references, shared, host_keys, login_host))
     return pool.outputs()
 
 

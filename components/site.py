@@ -9,6 +9,7 @@ import pulumi
 
 from .cluster import marathon, mesos, quorum
 from .cluster.container import ContainerSpec
+from .cluster.drain import DrainArgs, drain
 from .cluster.service import Service, ServiceArgs
 from .fabric.calico import calico_container, forget_node
 from .fabric.calico_objects import calico_objects_yaml
@@ -105,8 +106,10 @@ class Site(pulumi.ComponentResource):
         )
         if args.federation.sites[name].quorum:
             self._quorum_member(front_end)
+        last: list[pulumi.Resource] = []  # the front-end is drained last: the others' way out leads over it
         for machine in self.machines:
-            self._node(machine)
+            own = drain(self._drain(machine), [self._node(machine).command, *last], self._child)
+            last = last or [own]
         for machine in self.machines[1:]:
             forget_node(machine, front_end, self._child)
         self.register_outputs({})
@@ -207,7 +210,13 @@ class Site(pulumi.ComponentResource):
             self._certificates[machine.name] = self._certificate(machine, machine.name)
         return self._certificates[machine.name]
 
-    def _node(self, machine: Machine) -> None:
+    def _drain(self, machine: Machine) -> DrainArgs:
+        args, shared = self._args, self._args.shared
+        password = shared.password("mesos-operator")
+        return DrainArgs(args.federation, machine, password, shared.ca_certificate, args.stack.drain_timeout)
+
+    def _node(self, machine: Machine) -> Service:
+        """All that makes the machine one of the cluster's; the agent's service."""
         args, shared = self._args, self._args.shared
         self._service(
             machine,
@@ -219,7 +228,7 @@ class Site(pulumi.ComponentResource):
                 "client.key": shared.calico_private_key,
             },
         )
-        self._service(
+        return self._service(
             machine,
             mesos.agent_container(args.federation, machine, self._planned[machine.name], args.images["mesos"]),
             {

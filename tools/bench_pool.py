@@ -231,7 +231,7 @@ def find_pool(federation: Federation, root: Path) -> FrameworkBench:
         outputs, shared = stacks.outputs(name, root), stacks.outputs(FEDERATION_STACK, root)
         if "rest" not in outputs:
             continue
-        login = pool_login(federation, name, pool, outputs["ssh_host_key"], pool.users[0].name)
+        login = pool_login(federation, name, pool, outputs, pool.users[0].name)
         rest = (outputs["rest"], outputs["rest_user"], outputs["rest_password"], shared["ca_certificate"])
         return FrameworkBench(login, Framework(name, *rest))
     raise BenchError("no pool with `via: framework` is up; docs/framework.md has a file for one")

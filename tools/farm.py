@@ -205,7 +205,7 @@ def up(console: Console, count: int, root: Path = ROOT) -> None:
     for name, pool in pools.items():
         with phases.phase(f"jobs in {name}"):
             user = pool.users[0].name
-            login = pool_login(federation, name, pool, stacks.outputs(name, root)["ssh_host_key"], user)
+            login = pool_login(federation, name, pool, stacks.outputs(name, root), user)
             commands.append(f"ssh -F {pool_config(aerie_home(federation), name)} {name}")
             if login.key.exists():
                 wait_for_pool(marathon, name, pool, login, console, root)

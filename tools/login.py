@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.spec import addresses
 from components.spec.model import Federation, Pool
 
 
@@ -77,10 +77,10 @@ def pool_config(home: Path, name: str) -> Path:
     return home / "ssh" / f"{name}.conf"
 
 
-def pool_login(federation: Federation, name: str, pool: Pool, host_key: str, user: str) -> Login:
-    """Into the pool's submit node, by the front-end's port."""
+def pool_login(federation: Federation, name: str, pool: Pool, outputs: Mapping[str, Any], user: str) -> Login:
+    """Into the pool's submit node, by the front-end's port; `outputs` are those of the pool's stack."""
     home = aerie_home(federation)
-    host = addresses.front_end(federation, pool.submit_node.site)
+    host, host_key = str(outputs["login_host"]), outputs["ssh_host_key"]
     port = pool.submit_node.ssh_port
     known = _write(home / "ssh" / f"known_hosts-{name}", f"[{host}]:{port} {host_key}\n")
     login = Login(user, host, port, home / "ssh" / user, known)

@@ -85,6 +85,8 @@ def master_acls() -> dict[str, Any]:
         "get_maintenance_statuses": [_rule(OPERATOR, "machines")],
         "start_maintenances": [_rule(OPERATOR, "machines")],
         "stop_maintenances": [_rule(OPERATOR, "machines")],
+        "deactivate_agents": [_rule(OPERATOR, "agents")],
+        "reactivate_agents": [_rule(OPERATOR, "agents")],
     }
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from .addresses import FRONT_END
-from .model import MachineSize, SiteStack
+from .addresses import FRONT_END, front_end
+from .model import Federation, MachineSize, SiteStack
 
 AGENT = "agent"  # the group of `agents`
 
@@ -51,6 +51,13 @@ def machines(site: str, stack: SiteStack) -> list[PlannedMachine]:
 def attributes_of(site: str, machine: PlannedMachine) -> dict[str, str]:
     """The attributes of the Mesos agent on the machine."""
     return {"site": site, "node": machine.name, **machine.attributes}
+
+
+def reached_at(federation: Federation, site: str, stack: SiteStack | None) -> str:
+    """The address of the site's front-end for whoever is outside: on OpenStack its floating IP, else the one in its LAN."""
+    if stack is not None and stack.iaas == "openstack":
+        return federation.sites[site].vpn_endpoint.partition(":")[0]
+    return front_end(federation, site)
 
 
 def machine_names(site: str, stack: SiteStack) -> list[str]:

@@ -378,3 +378,12 @@ def test_a_new_site_is_one_more_rule(site: Checkout) -> None:
     before = Machines(site).graph
     found = difference(before, Machines(site.change("federation.yaml", add)).graph)
     assert (found.added, found.removed, found.changed) == ({"torino-vpn-pisa"}, set(), {})
+
+
+def test_users_and_operators_come_in_at_the_floating_ip(site: Checkout) -> None:
+    graph = site.graph("demo")
+    assert graph.outputs["login"] == ("ssh -p 2222 demo@172.30.0.11", False)
+    login = graph["demo-login"].inputs
+    assert login["connection"]["host"] == "172.30.0.11"
+    # The floating IP is the router's: the machine itself listens on its own address.
+    assert "LISTEN=172.31.1.10:2222" in login["create"]
