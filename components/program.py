@@ -82,7 +82,7 @@ def run() -> None:
     if the.site is not None and the.site.iaas == "openstack":
         from .iaas.openstack.look import check  # takes half a second to load, which the other stacks need not wait
 
-        facts = check(the.stack, the.site, the.federation, configuration("openstack"))
+        facts = check(the.stack, the.site, the.federation, configuration("openstack"), ROOT)
         floating_ip = facts.floating_ips.get(the.federation.sites[the.stack].vpn_endpoint.partition(":")[0])
     for name, value in build(the, floating_ip=floating_ip).items():
         pulumi.export(name, value)

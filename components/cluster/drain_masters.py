@@ -108,7 +108,7 @@ class Operator:
             elif status < 400:
                 self._leader = master
                 return dict(json.loads(text)) if text else {}
-            elif status < 500:
+            elif status < 500 and status != 404:  # a master that has just started knows no such path yet
                 self._leader = master
                 raise Refused(kind, status, text)
         self._leader = ""

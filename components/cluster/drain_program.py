@@ -179,7 +179,7 @@ class Drain:
         if not rules.draining(status, orders.address):
             self._schedule()
         elif passed >= timeout:
-            raise Failed(rules.timed_out(orders.machine, orders.site, waiting, passed))
+            raise Failed(rules.timed_out(orders.machine, orders.address, orders.site, waiting, passed))
         self._progress(waiting, passed)
         return False
 
@@ -231,7 +231,7 @@ def reactivate(operator: Operator, agent: str) -> None:
         operator.call("REACTIVATE_AGENT", reactivate_agent={"agent_id": {"value": agent}})
     except Refused as refusal:
         # It is active already, or (409) will be as soon as it is registered.
-        if refusal.status not in (400, 404, 409):
+        if refusal.status not in (400, 409):
             raise
 
 
@@ -244,7 +244,8 @@ def back(orders: Orders, operator: Operator, wait: Callable[[float], None] = tim
     while True:
         try:
             agent = rules.agent_of(operator.call("GET_AGENTS").get("get_agents", {}), orders.address)
-            for each in {ours, agent.id if agent is not None else ""} - {""}:
+            # Only if need be: masters that are not up to date yet know nobody who may.
+            for each in {ours, agent.id if agent is not None and agent.deactivated else ""} - {""}:
                 reactivate(operator, each)
             unschedule(operator, orders.address, wait)
             break

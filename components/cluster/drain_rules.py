@@ -16,10 +16,12 @@ ENDED = frozenset(
 
 @dataclass(frozen=True)
 class Agent:
-    """`there`: it is registered at the leading master, which after an election may still wait for it."""
+    """`there`: it is registered at the leading master, which after an election may still wait for it. `deactivated`: nothing of it is
+    offered."""
 
     id: str
     there: bool
+    deactivated: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,12 @@ def _is(machine: Mapping[str, Any], address: str) -> bool:
 
 def scheduled(schedule: Json, address: str) -> bool:
     return any(_is(m, address) for w in schedule.get("windows", []) for m in w.get("machine_ids", []))
+
+
+def scheduled_addresses(schedule: Json) -> list[str]:
+    """All machines that are in maintenance."""
+    found = (m for w in schedule.get("windows", []) for m in w.get("machine_ids", []))
+    return sorted(str(m.get("ip") or m.get("hostname")) for m in found)
 
 
 def with_machine(schedule: Json, address: str, now: float) -> Json:
@@ -68,7 +76,7 @@ def agent_of(agents: Json, address: str) -> Agent | None:
         for each in found:
             info = each.get("agent_info", each)
             if info.get("hostname") == address:
-                return Agent(str(info["id"]["value"]), there)
+                return Agent(str(info["id"]["value"]), there, bool(each.get("deactivated")))
     return None
 
 
@@ -108,11 +116,11 @@ def names(tasks: Iterable[Task]) -> str:
     return ", ".join(t.id for t in tasks)
 
 
-def timed_out(machine: str, site: str, tasks: Sequence[Task], seconds: float) -> str:
+def timed_out(machine: str, address: str, site: str, tasks: Sequence[Task], seconds: float) -> str:
     return (
         f"{machine} is not drained after {seconds:.0f} s: {names(tasks)} still there. Nothing was killed, and nothing new is started "
         f"there. The same `pulumi up -s {site}` goes on waiting. To give them up: aerie:drain_timeout: 0 in Pulumi.{site}.yaml, and "
-        f"`pulumi up` again. To keep the machine: python -m tools.maintenance end {machine}"
+        f"`pulumi up` again. To keep the machine: python -m tools.maintenance end {address}"
     )
 
 

@@ -146,7 +146,8 @@ class DockerMachines(pulumi.ComponentResource):
             labels=[docker.ContainerLabelArgs(label=LABEL, value=federation.name)],
             tmpfs={"/run": "exec"},
             stop_timeout=30,
-            opts=child,
+            # Two machines with one name and one address cannot be; and what runs on it is told of its end by its drain.
+            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True)),
         )
         login = connection(args.login, name, address)
         ready = docker_answers(name, login, container, child)

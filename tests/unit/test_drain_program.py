@@ -15,6 +15,7 @@ import pytest
 from components.cluster import drain_rules as rules
 from components.cluster.drain_masters import NoMaster, Operator, Refused
 from components.cluster.drain_program import Drain, Failed, Orders, back, timeout_now
+from tools import maintenance
 
 ADDRESS = "172.31.1.12"
 AUTH = "Basic b3BlcmF0b3I6c2VjcmV0"  # operator:secret
@@ -39,7 +40,12 @@ class Cluster:
 
     def _tasks(self) -> list[Json]:
         return [
-            {"task_id": {"value": t}, "framework_id": {"value": f}, "agent_id": {"value": "S1"}, "state": "TASK_RUNNING"}
+            {
+                "task_id": {"value": t},
+                "framework_id": {"value": f},
+                "agent_id": {"value": "S1"},
+                "state": "TASK_RUNNING",
+            }
             for t, f in self.tasks.items()
         ]
 
@@ -51,7 +57,7 @@ class Cluster:
         match kind:
             case "GET_AGENTS":
                 found = {
-                    "agents": [{"agent_info": info}] if self.registered else [],
+                    "agents": [{"agent_info": info, "deactivated": self.deactivated}] if self.registered else [],
                     "recovered_agents": [info] if self.recovered else [],
                 }
                 return 200, {"get_agents": found}
@@ -208,7 +214,6 @@ def test_a_task_that_is_launched_in_the_last_moment_is_waited_for(cluster: Clust
 
     cluster.on_call = launched
     run = Run(cluster)
-    run.on_wait = cluster.tasks.clear  # type: ignore[assignment]
     run.on_wait = lambda: cluster.tasks.clear()
     run()
     assert run.said[0].startswith("waiting for 1 task on torino-agent-2: late")
@@ -240,7 +245,7 @@ def test_too_late_says_what_is_there_and_what_to_do(cluster: Cluster) -> None:
         "torino-agent-2 is not drained after 10 s: demo.executor.1 still there. Nothing was killed",
         "The same `pulumi up -s torino` goes on waiting",
         "aerie:drain_timeout: 0 in Pulumi.torino.yaml",
-        "python -m tools.maintenance end torino-agent-2",
+        "python -m tools.maintenance end 172.31.1.12",
     ):
         assert words in str(failure.value)
     assert rules.scheduled(cluster.schedule, ADDRESS) and not cluster.deactivated
@@ -342,7 +347,11 @@ def test_a_machine_that_is_back_works_again(cluster: Cluster, home: Path) -> Non
     assert file.read_text() == "S1"
     assert back(run.orders, run.operator, run.wait)
     assert not cluster.deactivated and cluster.schedule == {"windows": []} and not file.exists()
-    assert back(run.orders, run.operator, run.wait), "nothing is to be done"
+    cluster.calls.clear()
+    assert back(run.orders, run.operator, run.wait)
+    assert cluster.calls == ["GET_AGENTS", "GET_MAINTENANCE_SCHEDULE"], "nothing is to be done"
+    cluster.deactivated = True  # by another's Pulumi, elsewhere
+    assert back(run.orders, run.operator, run.wait) and not cluster.deactivated
 
 
 def test_a_new_machine_does_not_wait_for_a_master(cluster: Cluster) -> None:
@@ -368,3 +377,16 @@ def test_the_timeout_is_what_the_sites_file_says_now(tmp_path: Path) -> None:
     assert timeout_now(orders(), tmp_path) == 0
     file.write_text("config:\n  aerie:agents: 2\n")
     assert timeout_now(orders(), tmp_path) == 3600
+
+
+def test_by_hand_one_sees_who_goes_and_keeps_one(cluster: Cluster) -> None:
+    cluster.tasks = {"submit": "F1", "demo.executor.1": "F2"}
+    cluster.agreed = {"F1"}
+    operator, machines = Run(cluster).operator, {"torino-agent-2": ADDRESS}
+    assert maintenance.show(operator, machines) == ["no machine is in maintenance"]
+    cluster.schedule, cluster.deactivated = rules.with_machine(cluster.schedule, ADDRESS, 1.0), True
+    assert maintenance.show(operator, machines) == ["torino-agent-2: waits for demo.executor.1"]
+    cluster.agreed.add("F2")
+    assert maintenance.show(operator, {}) == [f"{ADDRESS}: may go"]
+    maintenance.keep(operator, ADDRESS)
+    assert cluster.schedule == {"windows": []} and not cluster.deactivated

@@ -67,7 +67,7 @@ def test_names_with_the_nearest_ones(told: Told) -> None:
         }
     ) == [
         "Pulumi.torino.yaml: openstack.image: the cloud has no image 'debian13'; write debian-13 (or debian-12)",
-        "Pulumi.torino.yaml: openstack.flavor: the cloud has no flavor 'm1.larg'; write m1.large (or m1.small)",
+        "Pulumi.torino.yaml: openstack.flavor: the cloud has no flavor 'm1.larg'; write m1.large",
         "Pulumi.torino.yaml: openstack.front_end_flavor: the cloud has no flavor 'x'; there are: m1.large, m1.medium, m1.small",
         "Pulumi.torino.yaml: openstack.external_network: the cloud has no external network 'Public'; write public",
         "Pulumi.torino.yaml: openstack.router: the cloud has no router 'no'; there are: way-out",

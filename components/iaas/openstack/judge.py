@@ -49,7 +49,7 @@ def cloud_problems(site: str, stack: SiteStack, federation: Federation, facts: F
 def _known(file: str, place: str, what: str, name: str, known: Collection[str]) -> Iterator[Problem]:
     if name in known:
         return
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.7)
     if near:
         mend = f"write {near[0]}" + (f" (or {' or '.join(near[1:])})" if near[1:] else "")
     elif known:

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Network
+from pathlib import Path
 from typing import Any
 
 import keystoneauth1.exceptions as keystone
@@ -16,7 +17,7 @@ from openstack.exceptions import ConfigException, SDKException
 
 from ...spec.machines import machine_names
 from ...spec.model import Federation, OpenStack, SiteStack
-from ...spec.problems import ConfigError, Problem
+from ...spec.problems import ConfigError, Problem, with_lines
 from .choices import label
 from .facts import CloudNetwork, Facts, Flavor, Image, Present, Quota
 from .judge import cloud_problems
@@ -223,14 +224,15 @@ def _count(ask: Callable[..., Iterable[Any]], name: str) -> int:
     return sum(1 for _ in ask(name=name))
 
 
-def check(site: str, stack: SiteStack, federation: Federation, config: Mapping[str, Any]) -> Facts:
-    """The facts, if the site's file fits its cloud. Raises ConfigError with everything that does not."""
+def check(site: str, stack: SiteStack, federation: Federation, config: Mapping[str, Any], root: Path) -> Facts:
+    """The facts, if the site's file, below `root`, fits its cloud. Raises ConfigError with everything that does not."""
     assert stack.openstack
     try:
         facts = look(connect(settings(stack.openstack, config)), site, stack, federation)
     except CloudError as error:
-        raise ConfigError([Problem(f"Pulumi.{site}.yaml", "openstack", error.what, error.mend)]) from error
+        told = [Problem(f"Pulumi.{site}.yaml", "openstack", error.what, error.mend)]
+        raise ConfigError(with_lines(told, root)) from error
     problems = cloud_problems(site, stack, federation, facts)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(with_lines(problems, root))
     return facts
