@@ -35,6 +35,12 @@ test: setup ## everything: lint, unit tests, and the live tests on a real federa
 test-cgroup2: setup ## a site on a host with cgroup v2 only, under QEMU: slow
 	@$(ENV); unset AERIE_HOME; $(PYTHON) -m pytest tests/cgroup2 -s
 
+openstack-up: setup ## a real OpenStack (Nova's fake driver) in one container, to try things on
+	@$(ENV); $(PYTHON) -m tests.openstack.all_in_one up
+
+openstack-down: ## remove it
+	@$(PYTHON) -m tests.openstack.all_in_one down
+
 soak: setup ## hours of the framework's simulated cluster, with faults; results in docs/framework.md
 	@$(ENV); PYTHONPATH=images/framework:images/framework/tests $(PYTHON) images/framework/tests/simulated_cluster.py 1 $${SEEDS:-1000}
 	@$(ENV); $(PYTHON) -m pytest tests/live/soak_framework.py -s
@@ -42,4 +48,4 @@ soak: setup ## hours of the framework's simulated cluster, with faults; results 
 bench: setup ## the figures of docs/benchmarks.md
 	@$(ENV); $(PYTHON) -m tools.bench
 
-.PHONY: help setup images up status down lint unit test test-cgroup2 soak bench
+.PHONY: help setup images up status down lint unit test test-cgroup2 openstack-up openstack-down soak bench
