@@ -101,10 +101,10 @@ def connect(said: Mapping[str, Any]) -> Connection:
             f"see {where}; docs/openstack.md tells what is looked for where",
         ) from error
     except Exception as error:
-        raise _plain(error, where) from error
+        raise plain(error, where) from error
 
 
-def _plain(error: Exception, where: str) -> CloudError:
+def plain(error: Exception, where: str) -> CloudError:
     """What an error of the SDK means."""
     cause: BaseException | None = error
     said = " ".join(str(error).split())[:300]
@@ -134,7 +134,7 @@ def look(connection: Connection, site: str, stack: SiteStack, federation: Federa
     try:
         return _look(connection, site, stack, federation)
     except (keystone.ClientException, SDKException) as error:
-        raise _plain(error, "the cloud's log-in") from error
+        raise plain(error, "the cloud's log-in") from error
 
 
 def _look(connection: Connection, site: str, stack: SiteStack, federation: Federation) -> Facts:
