@@ -41,6 +41,9 @@ openstack-up: setup ## a real OpenStack (Nova's fake driver) in one container, t
 openstack-down: ## remove it
 	@$(PYTHON) -m tests.openstack.all_in_one down
 
+test-vm: setup ## a site on an OpenStack with real virtual machines, emulated: slow
+	@$(ENV); unset AERIE_HOME; $(PYTHON) -m pytest tests/openstack/vm -s
+
 soak: setup ## hours of the framework's simulated cluster, with faults; results in docs/framework.md
 	@$(ENV); PYTHONPATH=images/framework:images/framework/tests $(PYTHON) images/framework/tests/simulated_cluster.py 1 $${SEEDS:-1000}
 	@$(ENV); $(PYTHON) -m pytest tests/live/soak_framework.py -s
@@ -48,4 +51,4 @@ soak: setup ## hours of the framework's simulated cluster, with faults; results 
 bench: setup ## the figures of docs/benchmarks.md
 	@$(ENV); $(PYTHON) -m tools.bench
 
-.PHONY: help setup images up status down lint unit test test-cgroup2 openstack-up openstack-down soak bench
+.PHONY: help setup images up status down lint unit test test-cgroup2 openstack-up openstack-down test-vm soak bench

@@ -198,6 +198,9 @@ def first_commands(boot: FirstBoot) -> str:
         "/usr/local/sbin/aerie-docker",
         "modprobe nf_conntrack",
         "sysctl -q --system",
+        # A Docker that is started before forwarding is on lets nothing but its own containers' packets through. Where it is on
+        # already, as at every later boot, it leaves that as it is.
+        "iptables -P FORWARD ACCEPT",
         "systemctl daemon-reload",
         f"systemctl enable --now {' '.join(units)}",
         "docker info > /dev/null",
@@ -224,9 +227,9 @@ def user_data(boot: FirstBoot) -> str:
         "manage_etc_hosts": True,
         "disable_root": False,
         "ssh_pwauth": False,
-        # The given host key is the only one, so that a client that knows it cannot be led to another.
+        # The given host key is the only one, so that a client that knows it cannot be led to another: where some are given,
+        # cloud-init makes none.
         "ssh_deletekeys": True,
-        "ssh_genkeytypes": [],
         "ssh_keys": {"ed25519_private": _Text(boot.host_private_key), "ed25519_public": boot.host_public_key},
         "users": [{"name": "root", "lock_passwd": True, "ssh_authorized_keys": [boot.authorized_key]}],
         "write_files": files,

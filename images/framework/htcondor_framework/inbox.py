@@ -14,14 +14,16 @@ from mesos_client import (
     Offer,
     Offers,
     Rescind,
+    RescindInverse,
     Subscribed,
     TaskStatus,
 )
 from mesos_client import Update as MesosUpdate
+from mesos_client.maintenance import Leaving
 from mesos_client.silence import Silence
 
 from .config import Config
-from .core import statuses
+from .core import draining, statuses
 from .core.view import Memory, RoleTemplate
 from .launching import SITE
 from .state import State
@@ -58,7 +60,7 @@ class Inbox:
         self.offers: dict[str, Offer] = {}
         self.acks: list[TaskStatus] = []
         self.kills: list[tuple[str, str | None, str]] = []
-        self.inverse: list[str] = []
+        self.leaving = Leaving()
         self.ends = self.failures = 0
         self.silence = Silence()
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -70,6 +72,7 @@ class Inbox:
             case Offers(offers):
                 self.offers.update((o.id, o) for o in offers)
                 self._agents.update((o.agent_id, (o.hostname, o.attributes.get(SITE, ""))) for o in offers)
+                self.leaving.seen(offers, self._clock())
             case Rescind(offer_id):
                 self.offers.pop(offer_id, None)
             case MesosUpdate(status):
@@ -77,13 +80,18 @@ class Inbox:
             case Subscribed():
                 self.up = True
                 self.silence.ask(self._state.tasks, self._clock())
+                tasks = self._state.tasks.values()
+                self.leaving.subscribed((t.agent for t in tasks if t.drain == draining.MAINTENANCE), self._clock())
                 self.subscribed()
             case Disconnected(reason):
                 log.warning("disconnected from Mesos: %s", reason)
                 self.up = False
                 self.offers.clear()
+                self.leaving.disconnected()
             case InverseOffers(inverse):
-                self.inverse += [o["id"]["value"] for o in inverse]
+                self.leaving.offered(inverse, self._clock())
+            case RescindInverse(inverse_offer):
+                self.leaving.rescinded(inverse_offer, self._clock())
             case Error(message):
                 self._on_error(message)
             case _:

@@ -225,6 +225,8 @@ class Scheduler:
                 paused=settings.paused,
                 drain_sites=settings.drain_sites,
                 drain_tasks=settings.drain_tasks,
+                leaving=self.inbox.leaving.agents(now),
+                kept=frozenset(self.inbox.leaving.kept),
                 memory=self.inbox.memory,
                 name=self.config.pool,
             )
@@ -257,9 +259,7 @@ class Scheduler:
             await self.teller.launch(plan, offers, told)
             await self.teller.kill(kills, told)
             await self.teller.acknowledge(acks)
-            inverse, self.inbox.inverse = self.inbox.inverse, []
-            if inverse:
-                await self.teller.safe(self.mesos.accept_inverse(inverse))
+            await self._let_go(now)
             await self.teller.ask_for_offers(plan.wants_offers, wanted_of(plan, self.inbox.ends), now)
             await self._reconcile(now)
         except NotConnected as e:
@@ -272,6 +272,11 @@ class Scheduler:
             self.inbox.apply(statuses.Update(task_id, "TASK_ERROR", message=why))
         if told.unsent or told.refused:
             self.wake()
+
+    async def _let_go(self, now: float) -> None:
+        """Agree to the maintenance of agents on which nothing of ours is left that could leave, and say of the others: not yet."""
+        busy = planning.busy_agents(self.state.tasks, self._roles)
+        await self.teller.answer_inverse(*self.inbox.leaving.answer(busy, now))
 
     async def _reconcile(self, now: float) -> None:
         tasks = self.state.tasks
@@ -288,8 +293,9 @@ class Scheduler:
         times = [wake_at]
         if self.mesos.connected:
             times.append(self._reconcile_at)
-            if (look := self.inbox.silence.wake_at(now)) is not None:
-                times.append(look)
+            for look in (self.inbox.silence.wake_at(now), self.inbox.leaving.wake_at(now)):
+                if look is not None:
+                    times.append(look)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(_COALESCE, min(times) - now)):
                 await self._wake.wait()
@@ -333,6 +339,7 @@ class Scheduler:
             await self.teller.acknowledge(acks)
             if offers:
                 await self.teller.safe(self.mesos.decline(list(offers), 3600.0))
+            await self._let_go(now)
             await self.teller.ask_for_offers(False, None, now)
             if self.leading and (not self.state.tasks or now >= since + TEARDOWN_WITHIN):
                 await self.teller.teardown()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mesos_client import CallRefused, NotConnected, Offer, SchedulerClient, TaskStatus
+from mesos_client import CallRefused, NotConnected, Offer, SchedulerClient, TaskStatus, maintenance
 
 from .config import Config
 from .core.model import Phase, Task
@@ -109,6 +109,13 @@ class Teller:
             case _:
                 return
         self.demand.done(call, what, now)
+
+    async def answer_inverse(self, accepted: list[str], declined: list[str]) -> None:
+        """To inverse offers. Raises NotConnected: they come again."""
+        if accepted:
+            await self.safe(self._mesos.accept_inverse(accepted, maintenance.AGREED))
+        if declined:
+            await self.safe(self._mesos.decline_inverse(declined, maintenance.NOT_YET))
 
     async def teardown(self) -> None:
         """Mesos ends all our tasks and forgets the framework. Raises NotConnected or CallRefused."""

@@ -31,19 +31,24 @@ from simulated_shell import SimulatedShell
 
 FAULTS_UNTIL = 1500.0
 GIVE_UP = 12_000.0
+DRAIN_TIMEOUT = 900.0  # then the machine stays after all
 
 
 @dataclass
 class SimulatedCluster:
-    """Pools on one Mesos. `happened`: the faults, for the report."""
+    """Pools on one Mesos. `happened`: the faults, for the report. `maintenance`: machines go into maintenance too; by chances of its
+    own, so that without it a seed is the cluster that it was before there was any."""
 
     seed: int
     pools: int = 1
     jobs: int = 250
+    maintenance: bool = True
     happened: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
+        self.luck = random.Random(f"maintenance {self.seed}")
+        self.next_maintenance = self.luck.uniform(60, 600) if self.maintenance else FAULTS_UNTIL
         rng = self.rng
         agents = [
             SimulatedAgent(f"{site}-{n}-S0", f"{site}-{n}", site, Size(rng.choice([6, 8, 16]), 16_384, 200_000))
@@ -140,9 +145,31 @@ class SimulatedCluster:
         elif kind == "update":
             shell.template = dataclasses.replace(shell.template, template=f"t{int(now)}")
 
+    def _operate(self) -> None:
+        """Machines go into maintenance when everybody agrees, and come back empty; some stay after all."""
+        if self.next_maintenance <= self.now < FAULTS_UNTIL:
+            self.next_maintenance = self.now + self.luck.uniform(60, 700)
+            chosen = self.luck.choice(list(self.mesos.agents.values()))
+            if chosen.reachable(self.now) and chosen.leaving_since is None:
+                self.happened["maintenance"] += 1
+                self.mesos.maintain(chosen, True)
+        for agent in list(self.mesos.agents.values()):
+            since = agent.leaving_since
+            if since is None or not agent.reachable(self.now) or not self.mesos.connected:
+                continue
+            if self.mesos.may_go(agent) and self.now > since:
+                left = [c.task.name for c in agent.containers.values() if c.task.name != "submit-node"]
+                assert not left, f"{agent.id} may go although {left} is there"
+                self.happened["drained"] += 1
+                self.mesos.lose(agent, 20)
+            elif self.now >= since + DRAIN_TIMEOUT:
+                self.happened["not drained"] += 1
+                self.mesos.maintain(agent, False)
+
     def step(self) -> None:
         self.now += 1
         self.mesos.step(self.now)
+        self._operate()
         for shell in self.shells:
             shell.condor.step(self.now)
         for shell in self.shells:
@@ -171,6 +198,8 @@ class SimulatedCluster:
         return job.request.fits_in(elastic.largest)
 
     def _finished(self) -> bool:
+        if any(a.leaving_since is not None for a in self.mesos.agents.values()):
+            return False
         for shell in self.shells:
             if any(not j.done and self._possible(shell, j) for j in shell.condor.jobs.values()):
                 return False

@@ -42,6 +42,8 @@ class SimulatedAgent:
     down_until: float = 0.0  # lost with all that it had
     containers: dict[str, SimulatedContainer] = field(default_factory=dict)
     away: bool = False  # the master calls it unreachable
+    leaving_since: float | None = None  # its machine goes into maintenance
+    accepted: set[str] = field(default_factory=set)  # frameworks that agree
 
     def reachable(self, now: float) -> bool:
         return now >= self.cut_until and now >= self.down_until
@@ -64,6 +66,9 @@ class Registration:
     offers: dict[str, Offer] = field(default_factory=dict)
     pending: list[tuple[float, Update]] = field(default_factory=list)
     gone: dict[str, tuple[float, str]] = field(default_factory=dict)  # tasks of removed agents -> since, agent
+    inverse: dict[str, str] = field(default_factory=dict)  # inverse offers that wait for an answer -> agent
+    filtered: dict[str, float] = field(default_factory=dict)  # agent -> until
+    news: list[tuple[str, str]] = field(default_factory=list)  # inverse offer, agent; "" for one that is rescinded
 
     def decline(self, offer: str, until: float) -> None:
         known = self.offers.pop(offer, None)
@@ -85,6 +90,7 @@ class SimulatedMesos:
         self.lost_tasks: set[str] = set()  # died with their agents, or by a simulated crash
         self._numbers = 0
         self._new_masters = 0
+        self._luck = random.Random(0)  # not of those that all else depends on
 
     # What frameworks do.
 
@@ -159,16 +165,40 @@ class SimulatedMesos:
     def containers(self, name: str) -> list[SimulatedContainer]:
         return [c for a in self.agents.values() for c in a.containers.values() if c.framework == name]
 
+    def answer_inverse(self, name: str, accepted: list[str], declined: list[str]) -> None:
+        framework = self.frameworks[name]
+        for each in (*accepted, *declined):
+            agent = self.agents.get(framework.inverse.pop(each, ""))
+            if agent is not None:
+                (agent.accepted.add if each in accepted else agent.accepted.discard)(name)
+                framework.filtered[agent.id] = self.now + (5.0 if each in accepted else 2.0)
+
     # What happens to it.
+
+    def maintain(self, agent: SimulatedAgent, on: bool) -> None:
+        """The agent's machine goes into maintenance, or stays after all."""
+        agent.leaving_since = self.now if on else None
+        agent.accepted.clear()
+        self._rescind(agent)
+        self._rescind_inverse(agent)
+        for f in self.frameworks.values():
+            f.refused.pop(agent.id, None)
+            f.filtered.pop(agent.id, None)
+
+    def may_go(self, agent: SimulatedAgent) -> bool:
+        """Whether everybody who has something there agrees."""
+        return {c.framework for c in agent.containers.values()} <= agent.accepted
 
     def fail_over(self, seconds: float) -> None:
         """The leader is lost; a new one is there after so many seconds. It knows the agents that come back to it."""
         self.down_until = self.now + seconds
         for f in self.frameworks.values():
-            f.offers.clear()
-            f.refused.clear()
+            for kept in (f.offers, f.refused, f.inverse, f.filtered):
+                kept.clear()
+            f.news.clear()
         for agent in self.agents.values():
             agent.away = False
+            agent.accepted.clear()
             self.silent[agent.id] = self.down_until + (UNREACHABLE_AFTER * 20)
         self._new_masters += 1
 
@@ -176,6 +206,7 @@ class SimulatedMesos:
         if agent.reachable(self.now):
             agent.cut_since, agent.cut_until = self.now, self.now + seconds
             self._rescind(agent)
+            self._rescind_inverse(agent)
 
     def lose(self, agent: SimulatedAgent, seconds: float) -> None:
         """The machine dies; after so many seconds it is back, empty, as another agent."""
@@ -185,6 +216,7 @@ class SimulatedMesos:
                 c.alive = False
                 self.lost_tasks.add(c.task.id)
             self._rescind(agent)
+            self._rescind_inverse(agent)
 
     def crash(self, container: SimulatedContainer) -> None:
         """The container dies by itself."""
@@ -205,6 +237,7 @@ class SimulatedMesos:
             for update in due:
                 framework.deliver(update)
         self._offer()
+        self._inverse()
 
     def _agent(self, agent: SimulatedAgent) -> None:
         now = self.now
@@ -270,6 +303,26 @@ class SimulatedMesos:
             for name in [o.id for o in f.offers.values() if o.agent == agent.id]:
                 del f.offers[name]
 
+    def _rescind_inverse(self, agent: SimulatedAgent) -> None:
+        for f in self.frameworks.values():
+            for name in [n for n, a in f.inverse.items() if a == agent.id]:
+                del f.inverse[name]
+                f.news.append((name, ""))
+
+    def _inverse(self) -> None:
+        """To everybody who has something on an agent that is to go; one that is not answered for long is rescinded."""
+        for agent in self.agents.values():
+            if agent.leaving_since is None or not agent.reachable(self.now) or agent.away or agent.id in self.silent:
+                continue
+            if self._luck.random() < 0.03:
+                self._rescind_inverse(agent)
+            for name in {c.framework for c in agent.containers.values()}:
+                f = self.frameworks[name]
+                if agent.id not in f.inverse.values() and f.filtered.get(agent.id, 0.0) <= self.now:
+                    self._numbers += 1
+                    f.inverse[f"I{self._numbers}"] = agent.id
+                    f.news.append((f"I{self._numbers}", agent.id))
+
     def _offer(self) -> None:
         """All that is free of an agent goes to one framework: the one that holds least of those that want offers."""
         holds = {f: sum(c.task.size.cpus for c in self.containers(f)) for f in self.frameworks}
@@ -296,5 +349,6 @@ class SimulatedMesos:
                 agent.place,
                 {"site": agent.place, "node": agent.host},
                 free,
+                unavailable_from=agent.leaving_since,
             )
             taker.offers[offer.id] = offer

@@ -10,10 +10,13 @@ import dataclasses
 from collections import Counter
 
 from framework_core_helpers import EXECUTOR, MANAGER, OVERHEAD, SUBMIT
+from htcondor_framework.core import draining
 from htcondor_framework.core.model import Kind, Neighbour, Phase, Policy, Pool, Queue, Role, Size, Task
-from htcondor_framework.core.planning import plan
+from htcondor_framework.core.planning import busy_agents, plan
 from htcondor_framework.core.statuses import Update, apply_update
 from htcondor_framework.core.view import Memory, Plan, View
+from mesos_client import InverseOffer
+from mesos_client.maintenance import Leaving
 from simulated_condor import SimulatedCondor
 from simulated_mesos import SimulatedMesos
 
@@ -28,6 +31,7 @@ class SimulatedShell:
     def __init__(self, name: str, mesos: SimulatedMesos, condor: SimulatedCondor, policy: Policy) -> None:
         self.name, self.mesos, self.condor, self.policy = name, mesos, condor, policy
         self.tasks: dict[str, Task] = {}
+        self.leaving = Leaving()
         self.memory = Memory()
         self.registration = mesos.subscribe(name, self.deliver)
         self.inbox: list[Update] = []
@@ -66,10 +70,12 @@ class SimulatedShell:
             return
         if not self.mesos.connected:
             self.connected = False
+            self.leaving.disconnected()
             return
         if not self.connected:
             self._connect(now)
         self._updates(now)
+        self._maintenance(now)
         if now >= self.polled + POLL:
             self.polled, self.dirty = now, True
             self.queue, self.pool = self.condor.queue() or self.queue, self.condor.pool() or self.pool
@@ -80,10 +86,27 @@ class SimulatedShell:
             silent, self.unheard = self.unheard, set()
             for task in silent & set(self.tasks):
                 self._update(Update(task, "TASK_UNREACHABLE", "REASON_RECONCILIATION"), now)
+        self._let_go(now)
         if self.dirty or self.registration.offers or (self.wake_at is not None and now >= self.wake_at):
             self._plan(now, neighbours)
 
+    def _maintenance(self, now: float) -> None:
+        news, self.registration.news = self.registration.news, []
+        for name, agent in news:
+            self.dirty = True
+            if agent:
+                self.leaving.offered([InverseOffer(name, agent)], now)
+            else:
+                self.leaving.rescinded(name, now)
+        look = self.leaving.wake_at(now - 1)
+        self.dirty = self.dirty or (look is not None and look <= now)
+
+    def _let_go(self, now: float) -> None:
+        accepted, declined = self.leaving.answer(busy_agents(self.tasks, (MANAGER, SUBMIT)), now)
+        self.mesos.answer_inverse(self.name, accepted, declined)
+
     def _forget(self) -> None:
+        self.leaving = Leaving()
         self.memory, self.queue, self.pool, self.us = Memory(), None, None, None
         self.tasks = {k: dataclasses.replace(t, seen=False, idle_since=0.0) for k, t in self.tasks.items()}
         self.registration.offers.clear()
@@ -92,6 +115,7 @@ class SimulatedShell:
     def _connect(self, now: float) -> None:
         self.connected, self.dirty = True, True
         self.registration = self.mesos.subscribe(self.name, self.deliver)
+        self.leaving.subscribed((t.agent for t in self.tasks.values() if t.drain == draining.MAINTENANCE), now)
         self.unheard, self.unheard_since = set(self.tasks), now
         self.reconciled = now
         self.mesos.reconcile(self.name, self.tasks)
@@ -132,6 +156,8 @@ class SimulatedShell:
             neighbours=tuple(neighbours),
             paused=self.paused,
             drain_sites=self.drain_sites,
+            leaving=self.leaving.agents(now),
+            kept=frozenset(self.leaving.kept),
             memory=self.memory,
             name=self.name,
         )
@@ -176,6 +202,8 @@ class SimulatedShell:
             offer = rooms[launch.offer]
             assert launch.task.agent == offer.agent and launch.task.place == offer.place
             assert launch.task.id not in view.tasks
+            if launch.task.is_executor:
+                assert offer.unavailable_from is None, "an executor was started on a machine that goes into maintenance"
         for name, size in by_offer.items():
             assert size.fits_in(rooms[name].room), "more was launched than was offered"
         elastic = self.policy.elastic
@@ -196,7 +224,11 @@ class SimulatedShell:
                 assert here <= limit.max or not any(t.place == place for t in new), f"more than {place}'s max"
         fixed = [t for t in result.tasks.values() if t.kind is Kind.FIXED]
         if any(x.task.kind is Kind.FIXED for x in result.launches):
-            living = [t for t in fixed if not (t.phase is Phase.UNREACHABLE and view.now >= t.since + 30)]
+            living = [
+                t
+                for t in fixed
+                if not (t.phase is Phase.UNREACHABLE and view.now >= t.since + 30) and t.drain != draining.MAINTENANCE
+            ]
             assert len(living) <= self.policy.fixed, "more fixed executors than the policy wants"
         kinds = Counter((d.task, d.cancel) for d in result.drains)
         assert all(n == 1 for n in kinds.values()), "a drain was asked twice at once"

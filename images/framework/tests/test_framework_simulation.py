@@ -32,7 +32,7 @@ def test_two_pools_on_one_cluster_with_faults(seed: int) -> None:
     ],
 )
 def test_two_pools_that_waited_for_each_other_for_ever(seed: int) -> None:
-    SimulatedCluster(seed, pools=2, jobs=250).run()
+    SimulatedCluster(seed, pools=2, jobs=250, maintenance=False).run()
 
 
 @pytest.mark.skipif(
@@ -42,3 +42,15 @@ def test_campaign() -> None:
     report = campaign(range(1000, 1000 + int(os.environ["AERIE_FRAMEWORK_SEEDS"])))
     print(report)
     assert not report.failures, str(report)
+
+
+@pytest.mark.parametrize("seed", [5028, 5043])
+def test_a_submit_node_gets_its_machine_back_from_its_own_pools_executors(seed: int) -> None:
+    """They had filled a machine that was made anew before it was known that the submit node was lost with it."""
+    SimulatedCluster(seed).run()
+
+
+def test_machines_go_when_everybody_agrees_and_nobody_works_there() -> None:
+    report = campaign([32])
+    assert not report.failures, report
+    assert report.faults["drained"] > 0

@@ -21,18 +21,21 @@ from mesos_client import (
     Offer,
     Offers,
     Rescind,
+    RescindInverse,
     SchedulerClient,
     Subscribed,
     TaskStatus,
     Update,
+    maintenance,
 )
+from mesos_client.maintenance import Leaving
 from mesos_client.silence import Silence
 from mesos_client.store import Storage
 
 from .bus import Bus
 from .checker import Checker
 from .config import Config
-from .core import delays, updates
+from .core import delays, moving, updates
 from .core.definition import Rules
 from .core.events import deployment_event
 from .core.model import Deployment, State
@@ -82,7 +85,7 @@ class Scheduler:
         self._offers: dict[str, Offer] = {}
         self._acks: list[TaskStatus] = []
         self._strangers: list[tuple[str, str | None]] = []
-        self._inverse: list[str] = []
+        self._leaving = Leaving()
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._wants = False
@@ -112,6 +115,7 @@ class Scheduler:
         match event:
             case Offers(offers):
                 self._offers.update((o.id, o) for o in offers)
+                self._leaving.seen(offers, time.time())
             case Rescind(offer_id):
                 self._offers.pop(offer_id, None)
             case Update(status):
@@ -122,11 +126,15 @@ class Scheduler:
                 self._reconcile_at = 0.0
                 self._revived = (None, 0.0)
                 self._silence.ask(self.state.instances, time.time())
+                self._leaving.subscribed(moving.remembered(self.state), time.time())
             case Disconnected(reason):
                 log.warning("disconnected from Mesos: %s", reason)
                 self._offers.clear()
+                self._leaving.disconnected()
             case InverseOffers(inverse):
-                self._inverse += [o["id"]["value"] for o in inverse]
+                self._leaving.offered(inverse, time.time())
+            case RescindInverse(inverse_offer):
+                self._leaving.rescinded(inverse_offer, time.time())
             case Error(message):
                 self._on_error(message)
             case _:
@@ -207,8 +215,9 @@ class Scheduler:
             times.append(result.wake_at)
         if self.mesos.connected:
             times.append(self._reconcile_at)
-            if (look := self._silence.wake_at(now)) is not None:
-                times.append(look)
+            for look in (self._silence.wake_at(now), self._leaving.wake_at(now)):
+                if look is not None:
+                    times.append(look)
         until = min(times)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.01, until - time.time())):
@@ -216,7 +225,7 @@ class Scheduler:
 
     def _plan(self, now: float) -> Plan:
         offers, self._offers = list(self._offers.values()), {}
-        result = plan(self.state, offers, now, self._task_id, self._settings)
+        result = plan(self.state, offers, now, self._task_id, self._settings, self._leaving.agents(now))
         self._wants = result.wants_offers
         self.unplaced = dict(result.unplaced)
         for app_id, seen in result.rejections.items():
@@ -244,7 +253,6 @@ class Scheduler:
     async def _tell(self, result: Plan, acks: list[TaskStatus], now: float) -> None:
         """Tell Mesos.  What does not get through is found by the reconciliation after the next subscription."""
         strangers, self._strangers = self._strangers, []
-        inverse, self._inverse = self._inverse, []
         unsent = {task_id for task_id, _, _ in result.kills}
         try:
             for offer_id, launches in result.launches.items():
@@ -260,8 +268,7 @@ class Scheduler:
                 await self._safe(self.mesos.kill(*strangers[-1]))
                 strangers.pop()
             await asyncio.gather(*(self._safe(self.mesos.acknowledge(s)) for s in acks))
-            if inverse:
-                await self._safe(self.mesos.accept_inverse(inverse))
+            await self._let_go(now)
             await self._demand(result, now)
             await self._reconcile(now)
         except NotConnected:
@@ -270,6 +277,14 @@ class Scheduler:
             for task_id in unsent & self.state.instances.keys():
                 instance = self.state.instances[task_id]
                 self.state.put_instance(dataclasses.replace(instance, killed_at=None))
+
+    async def _let_go(self, now: float) -> None:
+        """Agree to the maintenance of agents on which nothing of ours is left that could leave, and say of the others: not yet."""
+        accepted, declined = self._leaving.answer(moving.busy_agents(self.state), now)
+        if accepted:
+            await self._safe(self.mesos.accept_inverse(accepted, maintenance.AGREED))
+        if declined:
+            await self._safe(self.mesos.decline_inverse(declined, maintenance.NOT_YET))
 
     async def _safe(self, call: Awaitable[None]) -> None:
         try:

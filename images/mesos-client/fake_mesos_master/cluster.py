@@ -25,6 +25,7 @@ class FakeAgent:
     offered: str | None = None
     refused_until: float = 0.0
     fresh: bool = True
+    unavailable_from: float | None = None  # it goes into maintenance
 
     def free(self) -> Json:
         ports, start = [], self.ports[0]
@@ -79,6 +80,13 @@ def status_json(task: FakeTask, **more: str) -> Json:
     return status
 
 
+def unavailability(agent: FakeAgent) -> Json:
+    """As offers and inverse offers carry it; nothing for an agent that stays."""
+    if agent.unavailable_from is None:
+        return {}
+    return {"unavailability": {"start": {"nanoseconds": int(agent.unavailable_from * 1e9)}}}
+
+
 def offer_json(agent: FakeAgent, framework_id: str | None, framework: Json) -> Json:
     free = agent.free()
     role = (framework.get("roles") or ["*"])[0]
@@ -98,4 +106,5 @@ def offer_json(agent: FakeAgent, framework_id: str | None, framework: Json) -> J
         "resources": resources,
         **allocated,
         "attributes": attributes,
+        **unavailability(agent),
     }

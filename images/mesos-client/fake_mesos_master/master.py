@@ -1,6 +1,6 @@
 """The fake master: agents with resources, offers, launches, status updates, filters, failover, heartbeats.
 
-It keeps to what frameworks can see of a real one: offers only to subscribed frameworks that are not suppressed, DECLINE
+It keeps to what frameworks can see of a real one: inverse offers of agents in maintenance, offers only to subscribed frameworks that are not suppressed, DECLINE
 filters until they expire or REVIVE, updates sent again until acknowledged, TASK_ERROR for a launch over its offer, a
 second SUBSCRIBE with the same id takes the stream over, RECONCILE explicit and implicit, silence about agents that a new
 master has not heard of, frameworks that are completed.  Every call is kept in `calls`.
@@ -21,6 +21,7 @@ from aiohttp import web
 from mesos_client import is_terminal
 
 from .cluster import FakeAgent, FakeTask, Json, demand, offer_json, status_json
+from .maintenance import FakeMaintenance
 
 
 class FakeMaster:
@@ -58,6 +59,7 @@ class FakeMaster:
         )
         self._address_of = address_of
         self._auth = ("Basic " + base64.b64encode(":".join(credentials).encode()).decode()) if credentials else None
+        self.maintenance = FakeMaintenance(self._send)
         self._offers: dict[str, FakeAgent] = {}
         self._number = itertools.count()
         self._stream: asyncio.Queue[Json | None] | None = None
@@ -93,6 +95,7 @@ class FakeMaster:
         if self._stream is not None:
             self._stream.put_nowait(None)
         self._stream = None
+        self.maintenance.disconnect()
         for agent in self.agents.values():
             agent.offered, agent.refused_until = None, 0.0
         self._offers.clear()
@@ -139,14 +142,20 @@ class FakeMaster:
             self._release(task)
         self._send({"type": "UPDATE", "update": {"status": status}})
 
+    def maintain(self, agent_id: str, on: bool = True) -> None:
+        """The agent's machine goes into maintenance, or stays after all."""
+        agent = self.agents[agent_id]
+        self._rescind(agent)
+        (self.maintenance.begin if on else self.maintenance.end)(agent)
+        agent.fresh = True
+        self._nudge.set()
+
     def lose_agent(self, agent_id: str) -> None:
         """The agent is partitioned away: its offers are rescinded and its tasks unreachable."""
         agent = self.agents[agent_id]
         agent.alive = False
-        if agent.offered:
-            self._send({"type": "RESCIND", "rescind": {"offer_id": {"value": agent.offered}}})
-            self._offers.pop(agent.offered, None)
-            agent.offered = None
+        self._rescind(agent)
+        self.maintenance.rescind(agent)
         for task in [t for t in self.tasks.values() if t.agent is agent]:
             self.update(
                 task.id,
@@ -173,6 +182,12 @@ class FakeMaster:
 
     # -- inside
 
+    def _rescind(self, agent: FakeAgent) -> None:
+        if agent.offered:
+            self._send({"type": "RESCIND", "rescind": {"offer_id": {"value": agent.offered}}})
+            self._offers.pop(agent.offered, None)
+            agent.offered = None
+
     def _send(self, event: Json) -> None:
         if self._stream is not None:
             self._stream.put_nowait(event)
@@ -193,7 +208,10 @@ class FakeMaster:
                 async with asyncio.timeout(self._allocation):
                     await self._nudge.wait()
             self._nudge.clear()
-            if self._stream is None or self.suppressed:
+            if self._stream is None:
+                continue
+            self.maintenance.allocate(self.agents.values(), self.tasks.values(), self.framework_id)
+            if self.suppressed:
                 continue
             offers = []
             for agent in self.agents.values():
@@ -400,10 +418,10 @@ class FakeMaster:
         """Kept in `calls`; there is no executor to give it to."""
 
     def _on_accept_inverse_offers(self, body: Json) -> None:
-        """Kept in `calls`."""
+        self.maintenance.answered(body["accept_inverse_offers"], "ACCEPT")
 
     def _on_decline_inverse_offers(self, body: Json) -> None:
-        """Kept in `calls`."""
+        self.maintenance.answered(body["decline_inverse_offers"], "DECLINE")
 
     def _on_teardown(self, _body: Json) -> None:
         for task in list(self.tasks.values()):

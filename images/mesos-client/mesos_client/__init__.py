@@ -21,7 +21,7 @@ from .events import (
     Update,
     parse_event,
 )
-from .messages import Offer, Resource, TaskStatus, is_terminal
+from .messages import InverseOffer, Offer, Resource, TaskStatus, is_terminal
 from .zk import ZooKeeperUrl, ZooKeeperUrlError
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Failure",
     "Framework",
     "Heartbeat",
+    "InverseOffer",
     "InverseOffers",
     "Message",
     "NotConnected",

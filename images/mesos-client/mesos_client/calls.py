@@ -85,8 +85,14 @@ def decline(offer_ids: Iterable[str], refuse_seconds: float | None = None) -> Js
     return {"type": "DECLINE", "decline": {"offer_ids": ids(offer_ids), **filters(refuse_seconds)}}
 
 
-def accept_inverse(inverse_offer_ids: Iterable[str]) -> Json:
-    return {"type": "ACCEPT_INVERSE_OFFERS", "accept_inverse_offers": {"inverse_offer_ids": ids(inverse_offer_ids)}}
+def accept_inverse(inverse_offer_ids: Iterable[str], refuse_seconds: float | None = None) -> Json:
+    body = {"inverse_offer_ids": ids(inverse_offer_ids), **filters(refuse_seconds)}
+    return {"type": "ACCEPT_INVERSE_OFFERS", "accept_inverse_offers": body}
+
+
+def decline_inverse(inverse_offer_ids: Iterable[str], refuse_seconds: float | None = None) -> Json:
+    body = {"inverse_offer_ids": ids(inverse_offer_ids), **filters(refuse_seconds)}
+    return {"type": "DECLINE_INVERSE_OFFERS", "decline_inverse_offers": body}
 
 
 def revive(roles: Sequence[str] = ()) -> Json:

@@ -203,9 +203,13 @@ class SchedulerClient:
     async def decline(self, offer_ids: Iterable[str], refuse_seconds: float | None = None) -> None:
         await self.call(calls.decline(offer_ids, refuse_seconds))
 
-    async def accept_inverse(self, inverse_offer_ids: Iterable[str]) -> None:
+    async def accept_inverse(self, inverse_offer_ids: Iterable[str], refuse_seconds: float | None = None) -> None:
         """Agree that an agent goes into maintenance."""
-        await self.call(calls.accept_inverse(inverse_offer_ids))
+        await self.call(calls.accept_inverse(inverse_offer_ids, refuse_seconds))
+
+    async def decline_inverse(self, inverse_offer_ids: Iterable[str], refuse_seconds: float | None = None) -> None:
+        """Not yet: something of ours is still there."""
+        await self.call(calls.decline_inverse(inverse_offer_ids, refuse_seconds))
 
     async def revive(self, roles: Sequence[str] = ()) -> None:
         await self.call(calls.revive(roles))

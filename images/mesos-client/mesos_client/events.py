@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .messages import Json, Offer, TaskStatus
+from .messages import InverseOffer, Json, Offer, TaskStatus
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Offers:
 
 @dataclass(frozen=True)
 class InverseOffers:
-    inverse_offers: tuple[Json, ...]
+    inverse_offers: tuple[InverseOffer, ...]
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,9 @@ def parse_event(raw: dict[str, Any]) -> Event:
         case "OFFERS":
             return Offers(tuple(Offer.from_json(o) for o in raw["offers"].get("offers", ())))
         case "INVERSE_OFFERS":
-            return InverseOffers(tuple(raw["inverse_offers"].get("inverse_offers", ())))
+            found = raw["inverse_offers"].get("inverse_offers", ())
+            # One for no certain agent is none that we could do anything about.
+            return InverseOffers(tuple(InverseOffer.from_json(o) for o in found if "agent_id" in o))
         case "RESCIND":
             return Rescind(raw["rescind"]["offer_id"]["value"])
         case "RESCIND_INVERSE_OFFER":

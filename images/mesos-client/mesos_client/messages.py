@@ -104,6 +104,20 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class InverseOffer:
+    """Mesos would have an agent back, for maintenance from `unavailable_from` on (Unix time)."""
+
+    id: str
+    agent_id: str
+    unavailable_from: float = 0.0
+
+    @classmethod
+    def from_json(cls, raw: Json) -> InverseOffer:
+        start = raw.get("unavailability", {}).get("start", {}).get("nanoseconds", 0)
+        return cls(raw["id"]["value"], raw["agent_id"]["value"], int(start) / 1e9)
+
+
+@dataclass(frozen=True)
 class TaskStatus:
     """One update of a task.  `uuid` is there when Mesos waits for an acknowledgement."""
 

@@ -42,6 +42,7 @@ class Cycle:
     decisions: list[str] = field(default_factory=list)
     wake_at: float | None = None
     wants_offers: bool = False
+    missing_since: dict[str, float] = field(default_factory=dict)
     homeless: Homeless | None = None  # a task of ours that finds no room on the only machine that it can run on
 
     @classmethod

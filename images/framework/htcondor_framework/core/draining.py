@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from .crew import Crew, Member, Standing
 from .cycle import Cycle
-from .model import Kind, Size, SlotState
+from .model import Kind, Size, SlotState, Task
 from .view import Drain
 from .words import executor as words
 
@@ -19,18 +19,22 @@ ASK_AGAIN = 15.0  # seconds
 # Why an executor is drained (Task.drain), the weakest reason first: a stronger one replaces it, and only the weak are taken back
 # because there are jobs again.
 IDLE, SHARE, ROOM = "idle", "share", "room"
-SURPLUS, UPDATE, SITE, ADMINISTRATOR = "surplus", "update", "site", "administrator"
-_STRENGTH = {reason: n for n, reason in enumerate((IDLE, SHARE, ROOM, SURPLUS, UPDATE, SITE, ADMINISTRATOR))}
+SURPLUS, UPDATE, MAINTENANCE, SITE, ADMINISTRATOR = "surplus", "update", "maintenance", "site", "administrator"
+_STRENGTH = {
+    reason: n for n, reason in enumerate((IDLE, SHARE, ROOM, SURPLUS, UPDATE, MAINTENANCE, SITE, ADMINISTRATOR))
+}
 _TEXT = {
     IDLE: "it has had nothing to do",
     SHARE: "other pools want what is their share",
-    ROOM: "another pool's submit node can run nowhere else",
+    ROOM: "a submit node can run nowhere else",
     SURPLUS: "there are more than the policy wants",
     UPDATE: "what it is made of was changed",
+    MAINTENANCE: "its machine goes into maintenance",
     SITE: "its site is being emptied",
     ADMINISTRATOR: "the administrator asked for it",
 }
-BY_ADMINISTRATOR = frozenset({SITE, ADMINISTRATOR})
+# Somebody outside wants them, and takes them back: they go on while the pool is paused.
+ORDERED = frozenset({MAINTENANCE, SITE, ADMINISTRATOR})
 
 
 def begin(cycle: Cycle, m: Member, reason: str) -> None:
@@ -79,17 +83,29 @@ def victims(cycle: Cycle, members: Iterable[Member]) -> list[Member]:
     )
 
 
+def _order(cycle: Cycle, task: Task) -> str:
+    """Why somebody outside wants it drained, "" if nobody does."""
+    view = cycle.view
+    if task.id in view.drain_tasks:
+        return ADMINISTRATOR
+    if task.place in view.drain_sites:
+        return SITE
+    return MAINTENANCE if task.agent in view.leaving else ""
+
+
 def ordered_drains(cycle: Cycle, crew: Crew) -> None:
-    """What the administrator and the policy want drained, whatever the queue looks like; and what they want no more."""
+    """What the administrator, Mesos' operator and the policy want drained, whatever the queue looks like; and what they want no more."""
     view = cycle.view
     for m in crew.members:
-        if m.up and m.task.id in view.drain_tasks:
-            begin(cycle, m, ADMINISTRATOR)
-        elif m.up and m.task.place in view.drain_sites:
-            begin(cycle, m, SITE)
-            if m.task.drain == ADMINISTRATOR:
-                m.task = cycle.change(m.task, drain=SITE)
-        elif m.up and m.task.drain in BY_ADMINISTRATOR:
+        if not m.up:
+            continue
+        if order := _order(cycle, m.task):
+            begin(cycle, m, order)
+            if m.task.drain in ORDERED and m.task.drain != order:
+                m.task = cycle.change(m.task, drain=order)  # the stronger one was taken back
+        elif m.task.drain == MAINTENANCE:
+            cancel(cycle, m, "its machine stays")
+        elif m.task.drain in ORDERED:
             cancel(cycle, m, "the administrator took it back")
     if view.paused or view.policy is None:
         return
@@ -187,7 +203,7 @@ def cancelling(m: Member) -> bool:
 def follow_up(cycle: Cycle, crew: Crew) -> None:
     """Repeats what was not heard, and kills what is drained."""
     for m in crew.members:
-        if not m.up or (cycle.view.paused and m.task.drain not in BY_ADMINISTRATOR):
+        if not m.up or (cycle.view.paused and m.task.drain not in ORDERED):
             continue
         if m.task.drain:
             _drain_on(cycle, m)

@@ -121,7 +121,11 @@ def launch(cycle: Cycle, crew: Crew, jobs: Jobs, cycles: int, sharing: Sharing) 
     if fleet.held:
         return fleet
     rooms = for_executors(cycle)
-    fixed = sum(m.task.kind is Kind.FIXED and not m.gone(cycle.now) for m in crew.members)
+    # One whose machine goes is replaced at once: its jobs may take hours to end.
+    fixed = sum(
+        m.task.kind is Kind.FIXED and not m.gone(cycle.now) and m.task.drain != draining.MAINTENANCE
+        for m in crew.members
+    )
     missing = max(0, policy.fixed - fixed)
     done = place_fixed(cycle, crew, rooms, missing, sharing.allows)
     if done:

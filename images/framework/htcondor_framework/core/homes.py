@@ -1,6 +1,7 @@
 """Room for what can run on one machine only: a submit node is where its spool is, and another pool's executor may have taken its place.
 
-The pool whose task it is says so to the others. They leave that room alone, and drain what they have there until it fits.
+The pool whose task it is says so to the others. They leave that room alone, and drain what they have there until it fits. So does the
+pool itself: on a machine that was made anew its own executors may have been quicker than the word that its submit node is lost.
 """
 
 from __future__ import annotations
@@ -35,16 +36,20 @@ def keep_free(cycle: Cycle) -> None:
             if room.offer.attributes.get(NODE) == home.node:
                 room.left = room.left - home.size
                 cycle.say(f"room on {home.node} is left to pool {pool}, which can run its submit node nowhere else")
+    if (own := cycle.homeless) is not None:
+        for room in cycle.rooms:
+            if room.offer.attributes.get(NODE) == own.node:
+                room.left = room.left - own.size
 
 
-def make_room(cycle: Cycle, crew: Crew) -> dict[str, float]:
+def make_room(cycle: Cycle, crew: Crew, own: Homeless | None = None) -> dict[str, float]:
     """Begins to drain what stands in the way of others, and takes it back when nobody needs it; the nodes where it is under way, for
     the memory."""
-    homes = list(_others(cycle).values())
+    homes = [*_others(cycle).values(), *([own] if own is not None else [])]
     nodes = {home.node for home in homes}
     for m in crew.members:
         if m.up and m.task.drain == draining.ROOM and m.task.node not in nodes:
-            draining.cancel(cycle, m, "the other pool's task has its room")
+            draining.cancel(cycle, m, "the submit node has its room")
     made = {node: until for node, until in cycle.view.memory.made_room.items() if until > cycle.now and node in nodes}
     for home in homes:
         there = [m for m in crew.members if m.task.node == home.node]

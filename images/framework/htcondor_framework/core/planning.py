@@ -6,16 +6,16 @@ that is known, never a stranger.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from . import draining, homes, sharing
 from .crew import Crew, muster, upkeep
 from .cycle import Cycle
 from .fleet import NOT_UP, PAUSED, Fleet, Jobs, launch, look_at_queue, take_back
-from .model import Size
+from .model import Size, Task
 from .roles import started, tend_roles
 from .rooms import known_agents, largest_by_place
-from .view import Memory, Plan, View, Waiting
+from .view import Memory, Plan, RoleTemplate, View, Waiting
 from .waiting import Circumstances, explain
 
 # The pool must have wanted something for so many cycles more than it waits anyway before it tells its neighbours: offers take a
@@ -33,7 +33,7 @@ def plan(view: View) -> Plan:
     homeless, homeless_since = homes.ours(cycle)
     homes.keep_free(cycle)
     draining.ordered_drains(cycle, crew)
-    made_room = view.memory.made_room if view.paused else homes.make_room(cycle, crew)
+    made_room = view.memory.made_room if view.paused else homes.make_room(cycle, crew, homeless)
     known = largest_by_place(agents)
     jobs, fleet = Jobs(), Fleet()
     cycles = view.memory.wanting
@@ -74,9 +74,17 @@ def plan(view: View) -> Plan:
             gave=gave,
             homeless_since=homeless_since,
             made_room=made_room,
+            missing_since=cycle.missing_since,
         ),
         wake_at=cycle.wake_at,
     )
+
+
+def busy_agents(tasks: Mapping[str, Task], roles: Iterable[RoleTemplate]) -> frozenset[str]:
+    """Agents that something of ours has still to leave before their machines can go: all but what is pinned there. What is unreachable
+    counts: an agent of which Mesos speaks is back, and will say the same of its tasks in a moment."""
+    pinned = {r.name for r in roles if r.pinned}
+    return frozenset(t.agent for t in tasks.values() if t.name not in pinned)
 
 
 def _cycles(cycle: Cycle, jobs: Jobs) -> int:

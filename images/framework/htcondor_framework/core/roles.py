@@ -9,6 +9,7 @@ from .view import LAUNCH_WITHIN, REPLACE_AFTER, RoleTemplate
 
 EXECUTOR = "executor"
 NODE = "node"  # the agents' attribute that names their machine
+LAST_RESORT = 15.0  # seconds that offers of machines that stay have time to come, before one that goes will do
 
 
 def tend_roles(cycle: Cycle) -> None:
@@ -41,12 +42,13 @@ def _is_missing(cycle: Cycle, template: RoleTemplate) -> bool:
             _end(cycle, task, f"there is another {task.name}")
         elif task.template != template.template:
             _end(cycle, task, "what it is made of was changed")
-        elif task.phase is Phase.LAUNCHING:
-            if cycle.now >= task.launched + LAUNCH_WITHIN:
-                cycle.failed(task.name)
-                _end(cycle, task, f"it did not start within {LAUNCH_WITHIN:.0f} s", even_paused=True)
-            else:
+        elif task.phase is Phase.LAUNCHING and cycle.now >= task.launched + LAUNCH_WITHIN:
+            cycle.failed(task.name)
+            _end(cycle, task, f"it did not start within {LAUNCH_WITHIN:.0f} s", even_paused=True)
+        else:
+            if task.phase is Phase.LAUNCHING:
                 cycle.wake(task.launched + LAUNCH_WITHIN)
+            _move(cycle, template, task)
     if here:
         return False  # also one that is ending: two of it must not run
     if template.pinned and away:
@@ -60,6 +62,27 @@ def _is_missing(cycle: Cycle, template: RoleTemplate) -> bool:
             cycle.wake(task.since + REPLACE_AFTER)
             return False
     return True
+
+
+def _move(cycle: Cycle, template: RoleTemplate, task: Task) -> None:
+    """Ends it if its machine goes into maintenance and another has room for it, also while the pool is paused; one of several after
+    the other. What is pinned stays as long as its machine does: its spool is there.
+
+    Its address goes with it, so it cannot be started elsewhere before it has ended: the last one that starts would win."""
+    if template.pinned or task.agent not in cycle.view.leaving:
+        return
+    others = [r.name for r in cycle.view.roles if r.role is template.role and r.name != template.name]
+    up = {t.name for t in cycle.tasks.values() if t.phase is Phase.RUNNING and t.healthy is True}
+    if down := [name for name in others if name not in up]:
+        cycle.say(f"{task.name} stays on {task.hostname}, which goes into maintenance, until {down[0]} is up")
+        return
+    room = _room(cycle, template, staying=True)
+    if room is None:
+        cycle.say(f"{task.name} waits for an offer elsewhere: its machine {task.hostname} goes into maintenance")
+        cycle.wants_offers = True
+        return
+    room.left = room.left - template.container
+    _end(cycle, task, "its machine goes into maintenance, another has room", even_paused=True)
 
 
 def _reborn(cycle: Cycle, task: Task) -> bool:
@@ -106,7 +129,10 @@ def _launch(cycle: Cycle, template: RoleTemplate) -> None:
     if template.role is Role.SUBMIT and not negotiator and template.name not in started(cycle):
         cycle.say(f"{template.name} waits for a central manager: the collector has no ad of a negotiator yet")
         return
-    room = _room(cycle, template)
+    missing = cycle.missing_since[template.name] = cycle.view.memory.missing_since.get(template.name, cycle.now)
+    room = _room(cycle, template, staying=cycle.now < missing + LAST_RESORT)
+    if cycle.view.leaving:
+        cycle.wake(missing + LAST_RESORT)
     if room is None and template.pinned and len(nodes := template.constraints.get(NODE, ())) == 1:
         cycle.homeless = Homeless(next(iter(nodes)), template.container)
     if not cycle.may_launch(template.name):
@@ -139,8 +165,11 @@ def _launch(cycle: Cycle, template: RoleTemplate) -> None:
     cycle.say(f"{template.name} is started on {room.offer.hostname}")
 
 
-def _room(cycle: Cycle, template: RoleTemplate) -> Room | None:
-    """The smallest that it fits in; not beside another of its kind, on a drained site or a leaving agent, if that can be avoided."""
+def _room(cycle: Cycle, template: RoleTemplate, staying: bool = False) -> Room | None:
+    """The smallest that it fits in; not beside another of its kind, on a drained site or a leaving agent, if that can be avoided.
+    `staying`: on no leaving agent, whatever comes of it.
+
+    Of leaving agents only those `kept` will do, unless it is pinned: somebody may wait for the others to be empty, and has our word."""
     others = [
         t
         for t in cycle.tasks.values()
@@ -148,12 +177,16 @@ def _room(cycle: Cycle, template: RoleTemplate) -> Room | None:
     ]
     agents, places = {t.agent for t in others}, {t.place for t in others}
     fitting = [
-        r for r in cycle.rooms if template.container.fits_in(r.left) and satisfies(r.offer, template.constraints)
+        r
+        for r in cycle.rooms
+        if template.container.fits_in(r.left)
+        and satisfies(r.offer, template.constraints)
+        and (not leaving(cycle, r.offer) or template.pinned or (not staying and r.offer.agent in cycle.view.kept))
     ]
     return min(
         fitting,
         key=lambda r: (
-            leaving(r.offer),
+            leaving(cycle, r.offer),
             r.offer.place in cycle.view.drain_sites,
             r.offer.agent in agents,
             r.offer.place in places,

@@ -12,9 +12,9 @@ def satisfies(offer: Offer, constraints: Mapping[str, frozenset[str]]) -> bool:
     return all(offer.attributes.get(name, "") in values for name, values in constraints.items())
 
 
-def leaving(offer: Offer) -> bool:
+def leaving(cycle: Cycle, offer: Offer) -> bool:
     """Whether the agent goes into maintenance: nothing that lasts is put there."""
-    return offer.unavailable_from is not None
+    return offer.unavailable_from is not None or offer.agent in cycle.view.leaving
 
 
 def for_executors(cycle: Cycle) -> list[Room]:
@@ -24,7 +24,7 @@ def for_executors(cycle: Cycle) -> list[Room]:
         room
         for room in cycle.rooms
         if room.offer.place not in view.drain_sites
-        and not leaving(room.offer)
+        and not leaving(cycle, room.offer)
         and satisfies(room.offer, view.executor.constraints)
         and cycle.may_launch(room.offer.agent)
     ]

@@ -67,7 +67,8 @@ class Memory:
     `queue_seen`, `pool_seen`: `seen` of the last data that was fresh. `agents`: the largest room known of each agent, and its place.
     `started`: roles' names that have run, and "executor". `gave`: executors that were taken away, until when (Unix time) and how
     large: what they leave may not have been taken up yet. `homeless_since`: since when a task of ours has found no room on the only
-    machine that it can run on, 0 if none. `made_room`: nodes to until when nothing more is drained there for another pool's."""
+    machine that it can run on, 0 if none. `made_room`: nodes to until when nothing more is drained there for another pool's.
+    `missing_since`: roles' names that are to be launched, and since when."""
 
     wanting: int = 0
     failures: Mapping[str, tuple[int, float]] = field(default_factory=dict)
@@ -80,6 +81,7 @@ class Memory:
     gave: Mapping[str, tuple[float, Size]] = field(default_factory=dict)
     homeless_since: float = 0.0
     made_room: Mapping[str, float] = field(default_factory=dict)
+    missing_since: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class View:
     """Everything known at `now`. `tasks` by id. `queue` and `pool` are None without fresh data. `neighbours`: the other pools.
     `name`: this pool's, the first part of every task's id and what it is called among its neighbours.
     `paused`: nothing new is started and nothing taken away, but for roles that are lost. `drain_sites`: sites that the
-    administrator empties; `drain_tasks`: executors that he empties."""
+    administrator empties; `drain_tasks`: executors that he empties. `leaving`: agents whose machines go into maintenance; `kept`: those
+    of them of which Mesos has heard from us that they cannot go yet."""
 
     now: float
     policy: Policy | None
@@ -101,6 +104,8 @@ class View:
     paused: bool = False
     drain_sites: frozenset[str] = frozenset()
     drain_tasks: frozenset[str] = frozenset()
+    leaving: frozenset[str] = frozenset()
+    kept: frozenset[str] = frozenset()
     memory: Memory = Memory()
     name: str = "pool"
 

@@ -45,6 +45,27 @@ def _pattern(text: str) -> re.Pattern[str] | None:
         return None
 
 
+_NAMES_A_MACHINE = frozenset({"hostname", "@hostname", "node"})
+_SPECIAL = frozenset(".^$*+?{}[]|()")
+
+
+def _literal(pattern: str) -> str | None:
+    """The only text that the regular expression matches; None if there may be others."""
+    if re.search(r"\\[0-9A-Za-z]", pattern) or _SPECIAL & set(re.sub(r"\\.", "", pattern)):
+        return None
+    return re.sub(r"\\(.)", r"\1", pattern)
+
+
+def pinned(constraints: Iterable[Constraint], place: Place) -> bool:
+    """Whether one of them names this machine and no other."""
+    for c in constraints:
+        if c.field in _NAMES_A_MACHINE and c.operator in ("LIKE", "IS", "CLUSTER") and c.value:
+            only = _literal(c.value) if c.operator == "LIKE" else c.value
+            if only == place.value(c.field):
+                return True
+    return False
+
+
 def _matches(pattern: str | None, value: str) -> bool:
     compiled = _pattern(pattern or "")
     return compiled is not None and compiled.fullmatch(value) is not None

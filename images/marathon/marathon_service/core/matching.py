@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mesos_client.messages import Offer
 
-from .constraints import Place, allowed
-from .spec import AppSpec, Json, Port
+from .constraints import Place, allowed, pinned
+from .spec import AppSpec, Constraint, Json, Port
 
 _EPSILON = 1e-6
 SCALARS = ("cpus", "mem", "disk", "gpus")
@@ -30,16 +30,17 @@ class Match:
 
 @dataclass
 class Pool:
-    """What is left of one offer.  Scalars by (name, role); port ranges by role."""
+    """What is left of one offer.  Scalars by (name, role); port ranges by role.  `leaving`: its agent is to go."""
 
     offer: Offer
+    leaving: bool = False
     scalars: dict[tuple[str, str], float] = field(default_factory=dict)
     ports: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     raw: dict[tuple[str, str], Json] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, offer: Offer) -> Pool:
-        pool = cls(offer)
+    def of(cls, offer: Offer, leaving: bool = False) -> Pool:
+        pool = cls(offer, leaving)
         for r in offer.resources:
             if not r.plain:
                 continue
@@ -62,22 +63,28 @@ class Pool:
         kept.setdefault("allocation_info", {"role": self.offer.role})
         return kept
 
-    def match(self, spec: AppSpec, placed: list[Place], now: float, salt: int) -> Match | list[str]:
+    def in_maintenance(self, now: float) -> bool:
+        """Whether the agent is to go, or may be away now."""
+        start, length = self.offer.unavailable_from, self.offer.unavailable_for
+        return self.leaving or (start is not None and start <= now and (length is None or start + length >= now))
+
+    def match(
+        self,
+        spec: AppSpec,
+        placed: list[Place],
+        now: float,
+        salt: int,
+        constraints: Sequence[Constraint] | None = None,
+    ) -> Match | list[str]:
         """A match, or the reasons why there is none (in the words of Marathon's queue).  Takes nothing yet.
-        `salt` varies the choice of dynamic ports."""
+        `salt` varies the choice of dynamic ports; `constraints` are the app's unless others are given."""
         roles = self._roles(spec)
         if not roles:
             return ["UnfulfilledRole"]
-        if (
-            self.offer.unavailable_from is not None
-            and self.offer.unavailable_from <= now
-            and not (
-                self.offer.unavailable_for is not None
-                and self.offer.unavailable_from + self.offer.unavailable_for < now
-            )
-        ):
+        # What can run nowhere else is of use there as long as the machine is.
+        if self.in_maintenance(now) and not pinned(spec.constraints, self.place):
             return ["AgentMaintenance"]
-        if not allowed(spec.constraints, self.place, placed):
+        if not allowed(spec.constraints if constraints is None else constraints, self.place, placed):
             return ["UnfulfilledConstraint"]
         # Scarce GPUs are for those who ask for them.
         reasons = ["DeclinedScarceResources"] if not spec.gpus and self._sum("gpus", roles) > 0 else []

@@ -47,6 +47,7 @@ class Instance:
     inactive: bool = False  # unreachable for so long that it was replaced
     killed_at: float | None = None  # when we last asked Mesos to kill it
     kill_reason: str | None = None
+    moving: bool = False  # its agent goes into maintenance, and it may run elsewhere
     mesos_healthy: bool | None = None
     health: tuple[Health, ...] = field(default=(), compare=False)
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from mesos_client.messages import Offer
 
-from . import delays, deployments, updates
+from . import delays, deployments, moving, updates
 from .constraints import Place, preference
 from .events import deployment_event, instance_changed
 from .matching import Match, Pool
 from .model import Instance, State
-from .scaling import change
+from .scaling import Change, change, replaced
 from .spec import AppSpec, Json
 
 KILL_RETRY = 10.0
@@ -60,6 +60,7 @@ class Plan:
     events: list[Json] = field(default_factory=list)
     wants_offers: bool = False
     unplaced: dict[str, int] = field(default_factory=dict)  # instances that wait, by app
+    moves: set[str] = field(default_factory=set)  # apps that only wait to leave a machine
     rejections: dict[str, Rejections] = field(default_factory=dict)
     wake_at: float | None = None
 
@@ -73,14 +74,18 @@ def plan(
     now: float,
     new_id: Callable[[str], str],
     settings: Settings = Settings(),
+    leaving: Set[str] = frozenset(),
 ) -> Plan:
+    """`leaving`: agents that go into maintenance."""
     result = Plan()
     result.events += updates.expire(state, now)
     _overdue(state, now, settings)
+    moving.mark(state, leaving)
     for kind, deployment in deployments.advance(state):
         result.events += deployment_event("step_success" if kind == "step" else kind, deployment, now)
-    wanted = _scale(state, now, result)
-    _place(state, offers, now, wanted, new_id, result)
+    room = _Room(state, {o.id: Pool.of(o, o.agent_id in leaving) for o in offers}, leaving, now, result)
+    wanted = _scale(room)
+    _place(room, wanted, new_id)
     _send_kills(state, now, settings, result)
     _timers(state, now, settings, result)
     return result
@@ -97,8 +102,54 @@ def _overdue(state: State, now: float, settings: Settings) -> None:
             state.put_instance(dataclasses.replace(i, kill_reason="overdue"))
 
 
-def _scale(state: State, now: float, result: Plan) -> list[tuple[AppSpec, int]]:
+@dataclass
+class _Room:
+    """What is left of the offers while the plan is made."""
+
+    state: State
+    pools: dict[str, Pool]
+    leaving: Set[str]
+    now: float
+    result: Plan
+
+    def waits(self, app_id: str) -> float:
+        """Since when something of it is to be launched, seconds."""
+        since = self.state.waiting_since.setdefault(app_id, self.now)
+        if self.leaving:
+            self.result.wake(max(since + moving.RELAX_AFTER, self.now + 1.0))
+        return self.now - since
+
+    def staying(self, app_id: str) -> list[Place]:
+        """Where its instances are that stay where they are."""
+        return [moving.place_of(i) for i in self.state.of_app(app_id) if i.active and not i.moving]
+
+
+def _movable(room: _Room, spec: AppSpec, todo: Change) -> list[Instance]:
+    """Of what is to be killed, without those that would only move and for which nobody offers a place elsewhere."""
+    covered = replaced(spec, room.state.of_app(spec.id))
+    placed, found, short = room.staying(spec.id), [], 0
+    for i in todo.kill:
+        if not i.moving or i.version < spec.config_version:
+            found.append(i)
+            continue
+        if covered > 0:
+            covered -= 1
+        elif (best := _best(spec, room, placed)) is not None:
+            pool, match = best
+            pool.take(match)  # nobody else's in this turn; when the old one has ended it is offered again
+            placed.append(pool.place)
+        else:
+            short += 1
+            continue
+        found.append(i)
+    if short:
+        room.result.unplaced[spec.id] = short
+    return found
+
+
+def _scale(room: _Room) -> list[tuple[AppSpec, int]]:
     """Marks what must go, and returns how many instances of which app may be launched now."""
+    state, now, result = room.state, room.now, room.result
     found: list[tuple[AppSpec, int]] = []
     for app_id in {**state.apps, **dict.fromkeys(state.app_ids_with_instances())}:
         spec = deployments.wanted(state, app_id)
@@ -110,12 +161,15 @@ def _scale(state: State, now: float, result: Plan) -> list[tuple[AppSpec, int]]:
             continue
         delays.settle(state, spec, now)
         todo = change(spec, state.of_app(app_id))
-        for i in todo.kill:
-            state.put_instance(dataclasses.replace(i, kill_reason="surplus"))
-        if todo.launch <= 0:
+        for i in _movable(room, spec, todo):
+            state.put_instance(dataclasses.replace(i, kill_reason="moved" if i.moving else "surplus"))
+        if todo.launch <= 0 and app_id not in result.unplaced:
             state.waiting_since.pop(app_id, None)
             continue
         state.waiting_since.setdefault(app_id, now)
+        if todo.launch <= 0:
+            result.moves.add(app_id)
+            continue
         result.unplaced[app_id] = todo.launch
         wait = delays.left(state, spec, now)
         if wait > 0:
@@ -125,22 +179,15 @@ def _scale(state: State, now: float, result: Plan) -> list[tuple[AppSpec, int]]:
     return found
 
 
-def _place(
-    state: State,
-    offers: Sequence[Offer],
-    now: float,
-    wanted: list[tuple[AppSpec, int]],
-    new_id: Callable[[str], str],
-    result: Plan,
-) -> None:
-    pools = {o.id: Pool.of(o) for o in offers}
-    placed = {spec.id: [_place_of(i) for i in state.of_app(spec.id) if i.active] for spec, _ in wanted}
+def _place(room: _Room, wanted: list[tuple[AppSpec, int]], new_id: Callable[[str], str]) -> None:
+    state, now, result, pools = room.state, room.now, room.result, room.pools
+    placed = {spec.id: room.staying(spec.id) for spec, _ in wanted}
     # The apps take turns, so that a large one does not starve a small one; those that fit nowhere drop out.
     queue = [(spec, count) for spec, count in wanted]
     while queue and pools:
         again = []
         for spec, count in queue:
-            found = _best(spec, list(pools.values()), placed[spec.id], now, result)
+            found = _best(spec, room, placed[spec.id])
             if found is None:
                 continue
             pool, match = found
@@ -156,19 +203,20 @@ def _place(
         queue = again
     for app_id in [a for a, n in result.unplaced.items() if n <= 0]:
         del result.unplaced[app_id]
-    result.declined = [o.id for o in offers if o.id not in result.launches]
-    waiting = {spec.id for spec, _ in wanted}
+    result.declined = [o for o in pools if o not in result.launches]
+    waiting = {spec.id for spec, _ in wanted} | result.moves
     result.wants_offers = any(a in waiting for a in result.unplaced)
 
 
-def _best(spec: AppSpec, pools: list[Pool], placed: list[Place], now: float, result: Plan) -> tuple[Pool, Match] | None:
+def _best(spec: AppSpec, room: _Room, placed: list[Place]) -> tuple[Pool, Match] | None:
     """The offer to use: even by GROUP_BY first, then the machine with the fewest instances of the app, then the one
     with the most free cpus."""
-    here: dict[str, int] = {}
+    now, here = room.now, dict[str, int]()
+    constraints = moving.constraints(spec, room.leaving, room.waits(spec.id))
     for p in placed:
         here[p.hostname] = here.get(p.hostname, 0) + 1
     order = sorted(
-        pools,
+        room.pools.values(),
         key=lambda p: (
             preference(spec.constraints, p.place, placed),
             here.get(p.offer.hostname, 0),
@@ -176,10 +224,10 @@ def _best(spec: AppSpec, pools: list[Pool], placed: list[Place], now: float, res
             p.offer.id,
         ),
     )
-    seen = result.rejections.setdefault(spec.id, Rejections())
+    seen = room.result.rejections.setdefault(spec.id, Rejections())
     for pool in order:
         salt = zlib.crc32(f"{spec.id}{len(placed)}{now}".encode())
-        match = pool.match(spec, placed, now, salt)
+        match = pool.match(spec, placed, now, salt, constraints)
         seen.processed += 1
         if isinstance(match, Match):
             seen.last_used = now
@@ -189,10 +237,6 @@ def _best(spec: AppSpec, pools: list[Pool], placed: list[Place], now: float, res
         for reason in match:
             seen.reasons[reason] = seen.reasons.get(reason, 0) + 1
     return None
-
-
-def _place_of(i: Instance) -> Place:
-    return Place(i.hostname, i.attributes, i.region, i.zone)
 
 
 def _instance(spec: AppSpec, offer: Offer, match: Match, task_id: str, now: float) -> Instance:

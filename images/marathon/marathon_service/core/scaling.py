@@ -41,19 +41,34 @@ def change(spec: AppSpec, instances: Sequence[Instance]) -> Change:
     """
     leaving = [i for i in instances if i.being_killed and i.unreachable_since is None]
     active = [i for i in instances if i.active]
-    current = [i for i in active if i.version >= spec.config_version]
-    old = [i for i in active if i.version < spec.config_version]
+    # One that has to leave its machine is replaced as one of an old version is.
+    current = [i for i in active if i.version >= spec.config_version and not i.moving]
+    old = [i for i in active if i.version < spec.config_version or i.moving]
     want = spec.instances
     missing = max(0, want - len(current))
     # One on its way out still holds what it has (a fixed address, a volume): its place is filled when it is gone.
     total = len(active) + len(leaving)
-    if old or any(i.version < spec.config_version for i in leaving):
+    if old or any(i.version < spec.config_version or i.moving for i in leaving):
         kills = _rolling_kills(spec, current, old) if old else []
-        return Change(launch=max(0, min(missing, spec.max_total - total)), kill=tuple(kills))
+        # A deployment need not wait for what only has to move.
+        up_to_date = all(i.version >= spec.config_version for i in active)
+        ready = sum(i.ready(spec) for i in active)
+        return Change(
+            launch=max(0, min(missing, spec.max_total - total)),
+            kill=tuple(kills),
+            complete=up_to_date and not leaving and ready >= want,
+        )
     if len(current) > want:
         return Change(kill=tuple(kill_order(current, spec, want)[: len(current) - want]))
     ready = sum(i.ready(spec) for i in current)
     return Change(launch=max(0, want - total), complete=ready == want and not leaving)
+
+
+def replaced(spec: AppSpec, instances: Sequence[Instance]) -> int:
+    """How many of those that have to move the ready ones elsewhere stand in for already."""
+    active = [i for i in instances if i.active and i.version >= spec.config_version]
+    moving = sum(i.moving for i in active)
+    return max(0, moving - max(0, spec.instances - sum(i.ready(spec) and not i.moving for i in active)))
 
 
 def _rolling_kills(spec: AppSpec, current: list[Instance], old: list[Instance]) -> list[Instance]:
