@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "live"))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import two_sites
 import wan
+from federation import ROOT, farm_at
 from guest import guest_images
 from two_sites import HOME_SITE, NAME, POOL, SITE, TwoSites
 
@@ -83,7 +85,7 @@ def _remove_federation(cloud: AllInOne) -> None:
     """The machines end with the cloud that they run in; what is embedded goes by its label."""
     cloud.stop()
     script = f"from tools.farm import remove_labelled; print(remove_labelled({NAME!r}))"
-    subprocess.run([sys.executable, "-c", script], cwd=two_sites.ROOT, check=True)
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -91,17 +93,16 @@ def home_site(request: pytest.FixtureRequest, folder: Path, cloud: AllInOne) -> 
     """The federation and its embedded site are up, and the cloud is on the wan."""
     base = folder / "farm"
     if request.config.getoption("--at") and (base / "home").exists():
-        farm = two_sites.farm_at(base)
+        farm = farm_at(base)
         farm.env["OS_CLIENT_CONFIG_FILE"] = str(cloud.clouds_yaml())
         known = yaml.safe_load((farm.path / "federation.yaml").read_text())
         return TwoSites(farm, known["sites"][SITE]["vpn_endpoint"].partition(":")[0])
     made = two_sites.make_two_sites(base, cloud.clouds_yaml(), connect(cloud, "aio"))
-    with timed("images built"):
-        made.farm.shell(
-            "tools/setup.sh && for verb in build registry-up push; do .venv/bin/python -m tools.images $verb; done",
-            3600,
-        )
-    made.farm.shell(f"tools/stack-init federation {HOME_SITE} {SITE} {POOL}")
+    verbs = " && ".join(f".venv/bin/python -m tools.images {verb}" for verb in ("build", "registry-up", "push"))
+    with timed("images built and pushed"):
+        made.farm.shell(f"tools/setup.sh && {verbs}", 3600)
+    # `check` makes the key of the pool's user as well.
+    made.farm.shell(f"tools/stack-init federation {HOME_SITE} {SITE} {POOL} && .venv/bin/python -m tools.farm check")
     with timed("up -s federation"):
         made.farm.up("federation")
     wan.plug_in(cloud, f"{NAME}-wan", two_sites.WAN)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import yaml
-from openstack.connection import Connection
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "live"))
-
 from federation import Farm, clone_to, farm_at
+from openstack.connection import Connection
 
 from tools.login import Login
 
@@ -28,15 +24,11 @@ FLAVOR = {"name": "vm.test", "vcpus": 2, "ram": 1536, "disk": 12}
 SPOOL_GB, SSH_PORT = 3, 2222
 # Limits of time that an emulated machine does not keep, in the clone only: file, text, text instead.
 SLOW = (
-    # Ten minutes to log in at a first boot, ten seconds each.
-    ("components/iaas/openstack/machines.py", "DIALS = 60 ", "DIALS = 240 "),
-    ("components/iaas/openstack/machines.py", "per_dial_timeout=10,", "per_dial_timeout=60,"),
-    ("components/iaas/docker.py", "per_dial_timeout=10,", "per_dial_timeout=60,"),
+    # The VPN's container is asked whether it is ready with a `docker exec` that takes long by itself.
     ("components/cluster/container.py", "ready_seconds: int = 60", "ready_seconds: int = 600"),
     # A check asks HTCondor, which it gives 6 s: too few at times, but hardly ever thirty times in a row.
     ("components/batch/apps.py", 'Health("aerie-health", 20, 15, 3)', 'Health("aerie-health", 20, 15, 30)'),
-    ("components/batch/marathon_app.py", "seconds: int = 300,", "seconds: int = 1800,"),
-    ("tools/login.py", '"ConnectTimeout=5"', '"ConnectTimeout=60"'),
+    ("components/batch/marathon_app.py", "seconds: int = 300,", "seconds: int = 1200,"),
 )
 
 
