@@ -28,6 +28,7 @@ from components.batch.mesos_role import Provider
 from components.cluster import mesos
 from components.iaas.machine import Machine
 from components.identity.derived import mesos_secret
+from components.spec.machines import PlannedMachine
 from components.spec.model import Embedded, Federation, Images, MachineSize, Site
 
 pytestmark = pytest.mark.live
@@ -96,7 +97,9 @@ class Cluster:
             options = ["--network", "mp-m", "--ip", address]
             folder = f"{self.folder}/master-{address}"
             self._run(f"mp-master-{number}", options, folder, mesos.MASTER_FILES, env, "mesos-master")
-        env = dict(mesos.agent_container(FEDERATION, machine(HOST), MachineSize(memory=1024), image("mesos")).env)
+        there = machine(HOST)
+        planned = PlannedMachine(there.name, 10, "", MachineSize(memory=1024))
+        env = dict(mesos.agent_container(FEDERATION, there, planned, image("mesos")).env)
         env |= {
             "MESOS_WORK_DIR": str(self.work),
             "MESOS_DOCKER_KILL_ORPHANS": "false",  # the engine has containers of others
