@@ -124,7 +124,7 @@ def with_jobs(farm: Farm, pool: FrameworkPool, folder: str, act: Callable[[str, 
     all_ran_once(pool.history([mine], "NumJobStarts", "ExitCode"), 6)
     all_ran_once(farm.history(theirs, "NumJobStarts", "ExitCode"), 6)
     assert not executors & {e["task"] for e in pool.executors()}
-    return machine
+    return str(machine)
 
 
 def test_a_machine_is_made_anew_while_jobs_run(farm: Farm, moving: FrameworkPool, operator: Operator) -> None:
@@ -161,7 +161,7 @@ def test_a_machine_is_taken_away_though_the_time_for_it_was_too_short(
     addresses = {m: address_of(farm, m) for m in ("torino-agent-2", "cnaf-agent-1", "bari-agent-1")}
     kept = {site: (farm.path / f"Pulumi.{site}.yaml").read_text() for site in SITES}
 
-    def take_away(machine: str, _: set[str]) -> None:
+    def take_away(machine: str, _executors: set[str]) -> None:
         site, _, number = machine.rpartition("-agent-")
         file = f"Pulumi.{site}.yaml"
         farm.edit(file, lambda d: d["config"].update({"aerie:agents": int(number) - 1, "aerie:drain_timeout": 2}))
