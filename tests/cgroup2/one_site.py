@@ -22,7 +22,7 @@ LAN, FRONT_END = "10.91.1.0/24", "10.91.1.10"
 SLOW = (
     ("tools/login.py", '"ConnectTimeout=5"', '"ConnectTimeout=90"'),
     # A check asks HTCondor, which it gives 6 s: too few at times, but hardly ever thirty times in a row.
-    ("components/batch/apps.py", '"maxConsecutiveFailures": 3,', '"maxConsecutiveFailures": 30,'),
+    ("components/batch/apps.py", 'Health("aerie-health", 20, 15, 3)', 'Health("aerie-health", 20, 15, 30)'),
     ("components/batch/marathon_app.py", "seconds: int = 300,", "seconds: int = 1200,"),
 )
 MACHINE = f"{NAME}-{SITE}-front-end"  # the container that acts as the machine

@@ -233,6 +233,19 @@ def test_nothing_is_left_to_change(there: CloudSite) -> None:
     assert there.preview() == {}
 
 
+def test_only_what_machines_are_told_makes_them_anew(there: CloudSite) -> None:
+    program = there.farm.path / "components" / "iaas" / "cloud_init.py"
+    text = program.read_text()
+    program.write_text(text.replace('SYSCTL = """', 'SYSCTL = """# In other words.\n', 1))
+    try:
+        assert program.read_text() != text
+        assert there.preview() == {}
+    finally:
+        program.write_text(text)
+    there.farm.edit("federation.yaml", lambda f: f["network"].update(mtu=1370))
+    assert {"Instance torino-agent-1", "Instance torino-front-end"} <= set(there.preview()["replace"])
+
+
 def test_state_tells_no_secret(there: CloudSite) -> None:
     text = there.state()
     credentials = yaml.safe_load(Path(there.farm.env["OS_CLIENT_CONFIG_FILE"]).read_text())["clouds"]["aio"]["auth"]

@@ -97,6 +97,7 @@ class Registered:
     retain: bool
     replace_on: list[str]
     ignored: list[str]
+    trigger: Any
     imported: str
     provider: str
 
@@ -201,6 +202,7 @@ class Monitor(mocks.MockMonitor):
                 retain=request.retainOnDelete,
                 replace_on=list(request.replaceOnChanges),
                 ignored=list(request.ignoreChanges),
+                trigger=plain(json_format.MessageToDict(request.replacement_trigger)),
                 imported=request.importId,
                 provider=request.provider,
             )

@@ -227,7 +227,14 @@ def test_servers(graph: Graph) -> None:
 def test_a_machine_is_replaced_in_the_order_in_which_its_port_and_volumes_get_free(graph: Graph) -> None:
     for server in graph.of(":Instance"):
         assert server.replace_first and server.replace_on == ["flavorName"]
-        assert server.ignored == ["imageId", "blockDevices[0].uuid"]
+        assert server.ignored == ["imageId", "blockDevices[0].uuid", "userData"]
+        assert server.trigger == [
+            f"ssh-ed25519 AAAA {server.name}",
+            "ssh-ed25519 AAAA operator",
+            "172.30.0.1:5000",
+            1380,
+            [],
+        ]
 
 
 def test_data_volumes_are_the_front_ends_and_outlive_it(graph: Graph) -> None:
@@ -310,6 +317,8 @@ def test_an_existing_network(site: Checkout) -> None:
     user_data = {r.name: r.inputs["userData"] for r in graph.of(":Instance")}
     assert "ip route replace 172.31.0.0/16 via 172.31.1.10" in user_data["torino-agent-1"]
     assert "ip route" not in user_data["torino-front-end"]
+    triggers = {r.name: r.trigger[-1] for r in graph.of(":Instance")}
+    assert triggers["torino-agent-1"] == ["172.31.0.0/16", "172.31.1.10"] and triggers["torino-front-end"] == []
 
 
 def test_an_existing_router(site: Checkout) -> None:

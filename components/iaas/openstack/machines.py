@@ -136,8 +136,10 @@ class OpenStackMachines(pulumi.ComponentResource):
             stop_before_destroy=True,
             opts=self._with(
                 depends_on=before,
-                # A newer image of the same name is for new machines: it makes no machine anew that runs.
-                ignore_changes=["imageId", "blockDevices[0].uuid"],
+                # A newer image of the same name is for new machines, and so are other words of the same user data: neither makes
+                # a machine anew that runs. What the user data are about does.
+                ignore_changes=["imageId", "blockDevices[0].uuid", "userData"],
+                replacement_trigger=self._first_boot_facts(machine),
                 # Its port and its data volumes are free for the next one only when it is gone. A machine is drained before it
                 # is deleted, but not before it is resized: so another flavor is another machine.
                 delete_before_replace=True,
@@ -210,14 +212,29 @@ class OpenStackMachines(pulumi.ComponentResource):
             name, floating_ip=ip.address, port_id=port.id, opts=self._with(depends_on=self._lan.ready)
         )
 
+    def _first_boot_facts(self, machine: PlannedMachine) -> pulumi.Output[list[object]]:
+        """What a machine is told once and for all; nothing of it is secret."""
+        federation, login = self._args.federation, self._args.login
+        facts: pulumi.Output[list[object]] = pulumi.Output.all(
+            login.host_public_keys[machine.name],
+            login.public_key,
+            federation.images.registry,
+            federation.network.mtu,
+            list(self._route(machine) or []),
+        )
+        return facts
+
+    def _route(self, machine: PlannedMachine) -> tuple[str, str] | None:
+        """The way to the other sites, where the LAN's subnet does not tell it."""
+        if self._lan.routed or machine.front_end:
+            return None
+        federation = self._args.federation
+        return str(federation.network.lans), addresses.front_end(federation, self._args.site)
+
     def _user_data(
         self, machine: PlannedMachine, volumes: dict[str, openstack.blockstorage.Volume]
     ) -> pulumi.Output[str]:
-        login, federation, name = self._args.login, self._args.federation, machine.name
-        lan = addresses.lan(federation, self._args.site)
-        route = None
-        if not self._lan.routed and not machine.front_end:
-            route = (str(federation.network.lans), str(lan.front_end))
+        login, federation, name, route = self._args.login, self._args.federation, machine.name, self._route(machine)
         registry, mtu = federation.images.registry, federation.network.mtu
 
         def text(values: dict[str, str]) -> str:
