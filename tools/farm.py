@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ from components.batch.apps import APP_NAME
 from components.batch.framework_client import Framework, FrameworkError
 from components.batch.marathon_client import Marathon, MarathonError, settled
 from components.batch.types import PoolRole
+from components.cluster.drain_program import ALL_GO
 from components.iaas.docker import LABEL
 from components.spec import addresses
 from components.spec.loader import read_federation
@@ -243,6 +245,8 @@ def down(console: Console, jobs_too: bool = False, root: Path = ROOT) -> None:
     there = existing_stacks(root)
     for name in sorted(there):
         recover(aerie_home(federation), name, federation.name, root)
+    # What still runs once the pools are gone is Marathon apps of somebody's own: with all sites going there is nowhere else for them.
+    os.environ[ALL_GO] = "yes"
     trouble = ""
     for step in reversed(steps):
         names = [name for name in step if name in there]

@@ -29,6 +29,7 @@ BACK_WITHIN = 60.0
 SAY_AGAIN = 30.0
 DEFAULT_TIMEOUT = 3600.0
 ZOOKEEPER, ETCD = 2181, 2379
+ALL_GO = "AERIE_ALL_GO"  # in the environment: the whole federation is taken down
 
 
 class Failed(Exception):
@@ -61,7 +62,9 @@ class Orders:
 
 def timeout_now(orders: Orders, folder: Path = Path()) -> float:
     """What the site's file says now: Pulumi deletes by what was set when the resource was last updated, and a machine that the program
-    knows no more is never updated again."""
+    knows no more is never updated again. ALL_GO says that everything goes, so that nothing could be anywhere else."""
+    if os.environ.get(ALL_GO):
+        return 0.0
     import yaml  # not before it is needed: most drains have nothing to wait for
 
     try:
@@ -130,7 +133,7 @@ class Drain:
 
     def _keep_quorum(self) -> None:
         members = {site: a for site, a in self._orders.members.items() if site != self._orders.site}
-        if not self._orders.members:
+        if not self._orders.members or os.environ.get(ALL_GO):
             return
         port = int(self._orders.masters[0].rpartition(":")[2])
         trouble = {site: self._trouble(address, port) for site, address in members.items()}

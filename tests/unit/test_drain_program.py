@@ -14,7 +14,7 @@ import pytest
 
 from components.cluster import drain_rules as rules
 from components.cluster.drain_masters import NoMaster, Operator, Refused
-from components.cluster.drain_program import Drain, Failed, Orders, back, timeout_now
+from components.cluster.drain_program import ALL_GO, Drain, Failed, Orders, back, timeout_now
 from tools import maintenance
 
 ADDRESS = "172.31.1.12"
@@ -325,6 +325,12 @@ def test_the_quorum_is_not_lost_while_tasks_run(cluster: Cluster) -> None:
     assert cluster.deactivated
 
 
+def test_the_quorum_goes_with_the_whole_federation(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ALL_GO, "yes")
+    Run(cluster, orders(members=MEMBERS, timeout=0), trouble=lambda a, _: "ZooKeeper")()
+    assert cluster.deactivated
+
+
 def test_a_whole_federation_without_tasks_goes_down(cluster: Cluster) -> None:
     nothing = cluster.answer
 
@@ -377,6 +383,11 @@ def test_the_timeout_is_what_the_sites_file_says_now(tmp_path: Path) -> None:
     assert timeout_now(orders(), tmp_path) == 0
     file.write_text("config:\n  aerie:agents: 2\n")
     assert timeout_now(orders(), tmp_path) == 3600
+
+
+def test_nothing_is_waited_for_where_everything_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ALL_GO, "yes")
+    assert timeout_now(orders(), tmp_path) == 0
 
 
 def test_by_hand_one_sees_who_goes_and_keeps_one(cluster: Cluster) -> None:
