@@ -67,7 +67,7 @@ class Present:
 @dataclass(frozen=True)
 class Facts:
     """One look at a cloud, as the project of the credentials sees it. Flavors, images, networks and routers by name; a name that is
-    there more than once is in `twice`. `quotas` by what they limit. `floating_ips`: address to id. `extensions` are Neutron's.
+    there more than once is in `twice`. `quotas` by what they limit. `floating_ips`: address to id.
     `volumes`: whether there is a volume service."""
 
     flavors: Mapping[str, Flavor]
@@ -78,7 +78,6 @@ class Facts:
     volume_zones: frozenset[str] = frozenset()
     quotas: Mapping[str, Quota] = field(default_factory=dict)
     floating_ips: Mapping[str, str] = field(default_factory=dict)
-    extensions: frozenset[str] = frozenset()
     volumes: bool = True
     twice: frozenset[tuple[str, str]] = frozenset()
     present: Present = Present()

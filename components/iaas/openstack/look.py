@@ -161,7 +161,6 @@ def _look(connection: Connection, site: str, stack: SiteStack, federation: Feder
         volume_zones=frozenset(z.name for z in _storage_zones(connection)) if volumes else frozenset(),
         quotas=_quotas(connection, str(project), volumes),
         floating_ips={ip.floating_ip_address: ip.id for ip in connection.network.ips(project_id=project)},
-        extensions=frozenset(e.alias for e in connection.network.extensions()),
         volumes=volumes,
         twice=frozenset([*_twice("network", (n.name for n in networks)), *_twice("router", routers)]),
         present=_present(connection, site, stack, federation, volumes),
