@@ -20,6 +20,9 @@ up: setup ## the whole federation, ending with finished HTCondor jobs
 status: ## quorums, agents, BGP sessions, apps, pools and jobs on one screen
 	@$(ENV); $(PYTHON) -m tools.status
 
+rtt: setup ## round trips between containers of all sites, and a picture
+	@$(ENV); $(PYTHON) -m tools.rtt
+
 down: ## remove all that `make up` made, and nothing else
 	@$(ENV); $(PYTHON) -m tools.farm down
 
@@ -31,6 +34,19 @@ unit: setup ## fast tests: no Docker
 
 test: setup ## everything: lint, unit tests, and the live tests on a real federation
 	@tools/test
+
+preview: setup ## what a change would do: STACK="torino cnaf", or SINCE=origin/main, or all stacks
+	@$(ENV); $(PYTHON) -m tools.preview $(addprefix -s ,$(STACK)) $${SINCE:+--changed-since "$$SINCE"} \
+		$${COMMENT:+--markdown "$$COMMENT"} $${REVIEW:+--save "$$REVIEW"} --platform "$${PLATFORM:-github}"
+
+comment: setup ## in a CI: COMMENT, a file of make preview, as the one comment of the pull request
+	@$(PYTHON) -m tools.preview.comment "$$COMMENT"
+
+apply: setup ## apply what was reviewed (REVIEW, a file of make preview), one stack at a time
+	@$(ENV); $(PYTHON) -m tools.preview.apply --reviewed "$$REVIEW"
+
+drift: setup ## what somebody changed by hand; ISSUE=yes in a CI: as the one issue
+	@$(ENV); $(PYTHON) -m tools.preview.drift $${ISSUE:+--issue}
 
 test-cgroup2: setup ## a site on a host with cgroup v2 only, under QEMU: slow
 	@$(ENV); unset AERIE_HOME; $(PYTHON) -m pytest tests/cgroup2 -s
@@ -48,7 +64,10 @@ soak: setup ## hours of the framework's simulated cluster, with faults; results 
 	@$(ENV); PYTHONPATH=images/framework:images/framework/tests $(PYTHON) images/framework/tests/simulated_cluster.py 1 $${SEEDS:-1000}
 	@$(ENV); $(PYTHON) -m pytest tests/live/soak_framework.py -s
 
+scaling: setup ## the figures and pictures of docs/scaling.md: some minutes
+	@$(ENV); $(PYTHON) -m tools.scaling
+
 bench: setup ## the figures of docs/benchmarks.md
 	@$(ENV); $(PYTHON) -m tools.bench
 
-.PHONY: help setup images up status down lint unit test test-cgroup2 openstack-up openstack-down test-vm soak bench
+.PHONY: help setup images up status rtt down lint unit test test-cgroup2 openstack-up openstack-down test-vm soak scaling bench preview comment apply drift

@@ -67,6 +67,7 @@ class Federation(pulumi.ComponentResource):
             name=f"{spec.name}-registry-mirror",
             image=image.image_id,
             network_mode="host",
+            memory=256,  # MB
             restart="unless-stopped",
             must_run=True,
             envs=[f"LISTEN={spec.images.registry}", "MODE=ro"],

@@ -12,6 +12,7 @@ from .batch.marathon_app import MarathonLogin
 from .batch.plan import pool_spec
 from .batch.tokens import pool_secrets
 from .cluster.service import Service, ServiceArgs
+from .fabric.pool_policy import PoolPolicy, PoolPolicyArgs
 from .iaas.docker import SshLogin, connection
 from .iaas.machine import Machine
 from .identity.resources import SigningKey, SshKey
@@ -55,7 +56,8 @@ class Pool(pulumi.ComponentResource):
             self.spec.submit_node.address,
         )
         login = Service(f"{name}-login", ServiceArgs(front_end, container), child)
-        parts = PoolParts(name, args, self.spec, secrets, marathon, front_end, login, child)
+        network = PoolPolicy(f"{name}-network", PoolPolicyArgs(name, args.federation, args.pool, front_end), child)
+        parts = PoolParts(name, args, self.spec, secrets, marathon, front_end, login, network, child)
         self._more_outputs = by_framework(parts) if args.pool.via == "framework" else by_marathon(parts)
         self.register_outputs({})
 

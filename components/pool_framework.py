@@ -50,8 +50,9 @@ def by_framework(parts: PoolParts) -> dict[str, object]:
         opts=parts.child,
     )
     container = framework.framework_app(spec, args.images["framework"])
+    network: list[pulumi.Resource] = [parts.network, parts.network.command]
     env = _environment(parts, certificate, password)
-    app = MarathonApp(f"{name}-framework", parts.marathon, container, env, opts=parts.options([role]))
+    app = MarathonApp(f"{name}-framework", parts.marathon, container, env, opts=parts.options([role, *network]))
     forwarder = framework.rest_container(name, args.images["login"], front_end, port, spec.framework_address)
     rest = Service(f"{name}-rest", ServiceArgs(parts.front_end, forwarder), parts.child)
     url = addresses.rest_url(federation, args.pool)

@@ -17,7 +17,7 @@ def by_marathon(parts: PoolParts) -> dict[str, object]:
 
     In this order, so that the first daemons find their collector; each is created once the one before is healthy."""
     name, spec = parts.name, parts.spec
-    before: list[pulumi.Resource] = []
+    before: list[pulumi.Resource] = [parts.network, parts.network.command]
     apps: list[pulumi.Resource] = []
     roles = (PoolRole.CENTRAL_MANAGER, PoolRole.SUBMIT, PoolRole.EXECUTOR)
     for role, app in zip(roles, marathon_apps(spec, parts.args.images["htcondor"], NO_SECRETS), strict=True):
@@ -31,7 +31,7 @@ def by_marathon(parts: PoolParts) -> dict[str, object]:
                 opts=parts.options(before),
             )
         )
-        before = apps[:1]
+        before = [parts.network, parts.network.command, *apps[:1]]
     # Depends on all, so that it goes first: if it fails, nothing was destroyed.
     remote.Command(
         f"{name}-guard",

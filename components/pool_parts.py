@@ -10,6 +10,7 @@ import pulumi
 from .batch.marathon_app import MarathonLogin
 from .batch.types import PoolSecrets, PoolSpec, RoleSecrets
 from .cluster.service import Service
+from .fabric.pool_policy import PoolPolicy
 from .iaas.machine import Machine
 from .site import FederationOutputs
 from .spec.model import Federation
@@ -33,7 +34,8 @@ class PoolArgs:
 
 @dataclass
 class PoolParts:
-    """What both ways of running a pool start from. `front_end` is the machine of the submit node."""
+    """What both ways of running a pool start from. `front_end` is the machine of the submit node; `network` is there before
+    the pool's containers and after them."""
 
     name: str
     args: PoolArgs
@@ -42,6 +44,7 @@ class PoolParts:
     marathon: MarathonLogin
     front_end: Machine
     login: Service
+    network: PoolPolicy
     child: pulumi.ResourceOptions
 
     def options(self, after: list[pulumi.Resource]) -> pulumi.ResourceOptions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -13,6 +13,7 @@ from .cluster.drain import DrainArgs, drain
 from .cluster.service import Service, ServiceArgs
 from .fabric.calico import calico_container, forget_node
 from .fabric.calico_objects import calico_objects_yaml
+from .fabric.links import linked_sites
 from .fabric.vpn import Vpn, VpnArgs
 from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
 from .iaas.machine import Machine
@@ -88,10 +89,11 @@ class Site(pulumi.ComponentResource):
         self._certificates: dict[str, dict[str, Text]] = {}
         self._planned: dict[str, PlannedMachine] = {m.name: m for m in machines(name, args.stack)}
         self._child = pulumi.ResourceOptions(parent=self)
+        self._reflectors: list[Service] = []  # Calico's services on them
         self.machines = self._machines()
         front_end = self.machines[0]
         shared = args.shared
-        others = [site for site in args.federation.sites if site != name]
+        others = linked_sites(args.federation, name)
         self.vpn = Vpn(
             name,
             VpnArgs(
@@ -135,8 +137,11 @@ class Site(pulumi.ComponentResource):
         docker_args = DockerMachinesArgs(args.federation, name, args.stack, args.machine_image, login)
         return DockerMachines(name, docker_args, self._child).machines
 
-    def _service(self, machine: Machine, spec: ContainerSpec, files: Mapping[str, Text]) -> Service:
-        return Service(f"{machine.name}-{spec.name}", ServiceArgs(machine, spec, files), self._child)
+    def _service(
+        self, machine: Machine, spec: ContainerSpec, files: Mapping[str, Text], after: Sequence[Service] = ()
+    ) -> Service:
+        args = ServiceArgs(machine, spec, files)
+        return Service(f"{machine.name}-{spec.name}", args, self._child, [each.command for each in after])
 
     def _certificate(self, machine: Machine, common_name: str) -> dict[str, Text]:
         shared = self._args.shared
@@ -218,7 +223,7 @@ class Site(pulumi.ComponentResource):
     def _node(self, machine: Machine) -> Service:
         """All that makes the machine one of the cluster's; the agent's service."""
         args, shared = self._args, self._args.shared
-        self._service(
+        calico = self._service(
             machine,
             calico_container(args.federation, machine, args.images["calico"]),
             {
@@ -227,7 +232,11 @@ class Site(pulumi.ComponentResource):
                 "client.crt": shared.calico_certificate,
                 "client.key": shared.calico_private_key,
             },
+            # The reflector first: while it stands it keeps its nodes' routes, and tells them to those that come back.
+            after=self._reflectors,
         )
+        if machine.front_end:
+            self._reflectors.append(calico)
         return self._service(
             machine,
             mesos.agent_container(args.federation, machine, self._planned[machine.name], args.images["mesos"]),

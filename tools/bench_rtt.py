@@ -14,6 +14,7 @@ from components.spec import addresses
 from components.spec.model import Federation
 
 from .image_tags import image_tags
+from .rtt_matrix import LABEL
 
 PINGS = 200
 NAME = "bench-probe"
@@ -51,7 +52,7 @@ def ping(machine: str, container: str, target: str) -> tuple[float, float]:
 
 def _start(machine: str, image: str, name: str, network: str) -> str:
     run(machine, "docker", "rm", "-f", name, check=False)
-    run(machine, "docker", "run", "-d", "--name", name, "--network", network, image)
+    run(machine, "docker", "run", "-d", "--name", name, "--network", network, "--label", LABEL, image)
     form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
     return run(machine, "docker", "inspect", "-f", form, name).strip()
 

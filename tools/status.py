@@ -1,7 +1,7 @@
 """How the federation does, on one screen: quorums, sites, VPN, BGP, apps, pools, and what to do about what is wrong.
 
     make status
-    python -m tools.status [--json]
+    python -m tools.status [--routing | --json]
 
 Nothing is changed. Exit status: 0 all is well, 1 something is wrong, 2 the federation is not up (or the
 configuration cannot be read). See docs/status.md.
@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="status", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--routing", action="store_true", help="BGP sessions, routes by site and tunnels in full")
     parser.add_argument("--json", action="store_true", help="everything, for programs")
     parser.add_argument("--facts", action="store_true", help="what was found, unjudged, as JSON (for a fault report)")
     args = parser.parse_args(argv)
@@ -50,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     elif args.json:
         sys.stdout.write(STATUS.dump_json(status, indent=1).decode() + "\n")
     else:
-        show(status, Console(highlight=False))
+        show(status, Console(highlight=False), args.routing)
     return status.exit_code
 
 

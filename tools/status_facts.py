@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import combinations
 
 from pydantic import TypeAdapter
 
@@ -34,7 +35,8 @@ class PoolWanted:
 class Wanted:
     """What should be there: sites by the files, machines by the stacks' outputs.
 
-    `agents_in_file` is what Pulumi.<site>.yaml asks for, of the sites whose file is here."""
+    `agents_in_file` is what Pulumi.<site>.yaml asks for, of the sites whose file is here. `networks` are each site's LAN and
+    containers; `links` the pairs of sites with a tunnel, None if every pair has one."""
 
     federation: str
     sites: tuple[str, ...]
@@ -42,6 +44,10 @@ class Wanted:
     machines: tuple[Machine, ...] = ()
     pools: tuple[PoolWanted, ...] = ()
     agents_in_file: dict[str, int] = field(default_factory=dict)
+    topology: str = "full-mesh"
+    as_numbers: dict[str, int] = field(default_factory=dict)
+    networks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    links: tuple[tuple[str, str], ...] | None = None
 
     def of_site(self, site: str) -> tuple[Machine, ...]:
         """The site's machines, the front-end first."""
@@ -50,6 +56,14 @@ class Wanted:
     def front_end(self, site: str) -> Machine | None:
         """The site's front-end, if its stack has one."""
         return next((m for m in self.machines if m.site == site and m.front_end), None)
+
+    def linked(self) -> tuple[tuple[str, str], ...]:
+        """The pairs of sites with a tunnel, each once, in the order of the sites."""
+        every = combinations(self.sites, 2)
+        if self.links is None:
+            return tuple(every)
+        have = {frozenset(pair) for pair in self.links}
+        return tuple(pair for pair in every if frozenset(pair) in have)
 
 
 @dataclass(frozen=True)
@@ -66,18 +80,24 @@ class Container:
 
 @dataclass(frozen=True)
 class Tunnel:
-    """What a front-end knows of the tunnel to a peer site; `age` in seconds since the last handshake, None before the first."""
+    """What a front-end knows of the tunnel to a peer site; `age` in seconds since the last handshake, None before the first.
+
+    `rtt` in ms, None if it was not measured; `alive`: whether the peer answers through it, None if nobody watches."""
 
     peer: str
     age: int | None
+    rtt: float | None = None
+    alive: bool | None = None
 
 
 @dataclass(frozen=True)
 class Session:
-    """One BGP session of a machine, to the machine with this address."""
+    """One BGP session of a machine, to the machine with this address. `age`: seconds in this state; `error`: the last one."""
 
     peer: str
     state: str
+    age: float | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,13 +139,16 @@ class Pool:
 
 @dataclass(frozen=True)
 class OnMachine:
-    """What was found on a machine. If it was not `reached`, `trouble` says why and the rest is empty."""
+    """What was found on a machine. If it was not `reached`, `trouble` says why and the rest is empty.
+
+    `prefixes`: how many networks and addresses of each site BGP told it; None if it was not asked, as front-ends are."""
 
     reached: bool
     trouble: str = ""
     containers: tuple[Container, ...] = ()
     tunnels: tuple[Tunnel, ...] = ()
     sessions: tuple[Session, ...] = ()
+    prefixes: dict[str, int] | None = None
     etcd: Etcd | None = None
     zookeeper: str = ""  # leader, follower or standalone; "" if it does not serve
     pools: dict[str, Pool] = field(default_factory=dict)

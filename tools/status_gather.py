@@ -15,6 +15,7 @@ import requests
 
 from components.batch.framework import rest_container
 from components.batch.login import login_container
+from components.fabric.links import linked_sites
 from components.spec import addresses
 from components.spec.loader import read_sites
 from components.spec.machines import machine_names
@@ -67,6 +68,10 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json]) -> Wa
             for p, m in pools.items()
         ),
         {site: len(machine_names(site, stack)) - 1 for site, stack in files.items()},
+        federation.network.topology,
+        {site: facts.as_number for site, facts in federation.sites.items()},
+        {site: (str(facts.lan), str(facts.containers)) for site, facts in federation.sites.items()},
+        tuple((site, peer) for site in federation.sites for peer in linked_sites(federation, site)),
     )
 
 
@@ -78,7 +83,7 @@ def login_command(federation: Federation, name: str, pool: PoolModel) -> str:
     return f"ssh -p {node.ssh_port} {user}@{addresses.front_end(federation, node.site)}"
 
 
-def ask_machine(machine: Machine, login: Login, pools: list[str]) -> OnMachine:
+def ask_machine(machine: Machine, login: Login, pools: list[str], want: Wanted) -> OnMachine:
     """Everything from one machine, by one SSH connection."""
     ssh, *rest = login.command
     quick = [ssh, "-o", f"ConnectTimeout={CONNECT}", *rest, "sh -s"]  # of an option given twice ssh takes the first
@@ -88,7 +93,8 @@ def ask_machine(machine: Machine, login: Login, pools: list[str]) -> OnMachine:
         return OnMachine(False, f"SSH connects, but there is no answer in {ANSWER} s")
     if done.returncode == 255:
         return OnMachine(False, (done.stderr.strip().splitlines() or ["SSH fails"])[-1][:160])
-    return read(machine, pools, done.stdout)
+    homes = {site: (want.networks[site], number) for site, number in want.as_numbers.items()}
+    return read(machine, pools, done.stdout, homes)
 
 
 def engine_containers() -> dict[str, str] | None:
@@ -210,7 +216,7 @@ def gather(federation: Federation, root: Path = ROOT) -> Facts:
             logins = machine_logins(federation, shared, site, output)
             for machine in want.of_site(site):
                 here = [p.name for p in want.pools if machine.front_end and p.submit_site == site]
-                machines[machine.name] = pool.submit(ask_machine, machine, logins[machine.name], here)
+                machines[machine.name] = pool.submit(ask_machine, machine, logins[machine.name], here, want)
         engine_says = engine.result()
         ours = {m.container for m in want.machines} | {f"{federation.name}-registry-mirror"}
         # Also of stacks that this state does not know: somebody else's, or another AERIE_HOME's.

@@ -10,6 +10,7 @@ from .status_facts import App, Facts, Machine, Pool
 from .status_look import BUSY, STALE, running
 from .status_model import AppLine, FrameworkLine, PoolLine, Problem, Quorum, Site, SiteSlots, Status, Verdict
 from .status_problems import find, notes
+from .status_routing import routing, session_counts
 
 
 def _quorum(name: str, sites: tuple[str, ...], up: list[str], leader: str) -> Quorum:
@@ -54,6 +55,7 @@ def sites(facts: Facts) -> tuple[Site, ...]:
     want = facts.wanted
     leader = next((m for m in facts.masters.values() if m.leads), None)
     agents = {a.node: a for a in leader.agents or () if a.active} if leader else {}
+    sessions = session_counts(facts)
     out = []
     for site in want.sites:
         machines = want.of_site(site)
@@ -61,9 +63,8 @@ def sites(facts: Facts) -> tuple[Site, ...]:
             (m, facts.machines[m.name]) for m in machines if m.name in facts.machines and facts.machines[m.name].reached
         ]
         here = [agents[m.name] for m in machines if m.name in agents]
+        linked = [pair for pair in want.linked() if site in pair]
         ages = [t.age for _, on in found for t in on.tunnels if t.age is not None and t.age <= STALE]
-        known = {m.address for m in want.machines}
-        established = sum(s.state == "Established" and s.peer in known for _, on in found for s in on.sessions)
         out.append(
             Site(
                 name=site,
@@ -75,11 +76,11 @@ def sites(facts: Facts) -> tuple[Site, ...]:
                 cpus_used=round(sum(a.cpus_used for a in here), 2),
                 memory=sum(a.memory for a in here),
                 memory_used=sum(a.memory_used for a in here),
-                tunnels=len(want.sites) - 1 if machines else 0,
+                tunnels=len(linked) if machines else 0,
                 tunnels_up=len(ages),
                 handshake=max(ages, default=None),
-                sessions=len(machines) * (len(want.machines) - 1),
-                sessions_up=established,
+                sessions=sessions[site][1],
+                sessions_up=sessions[site][0],
                 services=sum(len(m.services) for m in machines),
                 services_up=sum(running(facts, m, service) for m in machines for service in m.services),
             )
@@ -211,6 +212,7 @@ def judge(facts: Facts) -> Status:
         verdict,
         held,
         sites(facts),
+        routing(facts),
         lines,
         pools(facts),
         frameworks(facts),

@@ -56,6 +56,39 @@ class Site:
 
 
 @dataclass(frozen=True)
+class SiteRouting:
+    """A site's BGP: sessions established of those that must be (each end counts), and how many prefixes of each site its
+    front-end was told; None if it could not be asked."""
+
+    name: str
+    as_number: int | None
+    sessions: int
+    sessions_up: int
+    prefixes: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Link:
+    """The tunnel between two sites. `handshake` in seconds, `rtt` in ms; None if there is none."""
+
+    a: str
+    b: str
+    up: bool
+    handshake: int | None
+    rtt: float | None = None
+
+
+@dataclass(frozen=True)
+class Routing:
+    """`down` are the sessions that are not established, a line each."""
+
+    topology: str
+    sites: tuple[SiteRouting, ...]
+    links: tuple[Link, ...]
+    down: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class AppLine:
     """`state` in one word or two; `places` are sites with the number of tasks there."""
 
@@ -118,6 +151,7 @@ class Status:
     verdict: Verdict
     quorums: tuple[Quorum, ...]
     sites: tuple[Site, ...]
+    routing: Routing
     apps: tuple[AppLine, ...]
     pools: tuple[PoolLine, ...]
     frameworks: tuple[FrameworkLine, ...]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from ipaddress import IPv4Network
 from typing import Any
 
 from components.batch.guard import find_script
 
+from . import bird
 from .status_facts import Container, Etcd, Jobs, Machine, OnMachine, Pool, Session, Slots, Tunnel
 
 MARK = "@@aerie"  # starts the line before each answer: MARK name exit-status
@@ -40,11 +42,20 @@ _CONTAINERS = """docker ps -aq --filter label=aerie.service | xargs -r docker in
 '{"name":{{json .Name}},"restarts":{{.RestartCount}},"state":{{json .State}}}'
 date -u +%s"""
 SLOT_ATTRIBUTES = "Machine,AerieSite,State,Cpus,PartitionableSlot"
+_ROUTES = "@@routes"  # the line between sessions and routes in the answer about BGP
 _SLOTS = f"condor_status -json -attributes {SLOT_ATTRIBUTES}"
 _JOBS = (
     "condor_q -totals -allusers || exit 1; echo; "
     'cat "$(condor_config_val HISTORY)"* 2>/dev/null | grep -c "^JobStatus = 4$" || true'
 )
+
+
+def _bgp(routes: bool) -> str:
+    """Asks BIRD for its sessions, and for what BGP told it: one start of a process in the container, and its clock."""
+    ask = f'date "+now %Y-%m-%d %H:%M:%S"; {bird.BIRDC} show protocols all'
+    if routes:
+        ask += f' && echo {_ROUTES} && {bird.BIRDC} "show route where source = RTS_BGP"'
+    return f"exec docker exec calico sh -c {shlex.quote(ask)}"
 
 
 def _submit_node(pool: str, command: str) -> str:
@@ -57,9 +68,7 @@ def script(machine: Machine, pools: Iterable[str]) -> str:
     """What to run on `machine`; `pools` are those whose submit node should be there."""
     questions: dict[str, str] = {"containers": _CONTAINERS}
     if "calico" in machine.services:
-        questions["bgp"] = (
-            "exec docker exec calico sh -c 'birdc -r -s /run/calico/bird.ctl show protocols || birdc -r show protocols'"
-        )
+        questions["bgp"] = _bgp(machine.front_end)
     if "vpn" in machine.services:
         questions["vpn"] = "exec docker exec vpn vpn status"
     if "etcd" in machine.services:
@@ -112,9 +121,40 @@ def containers(text: str) -> tuple[Container, ...]:
 
 
 def bgp_sessions(text: str) -> tuple[Session, ...]:
-    """From `birdc show protocols`: Calico calls a session of the mesh after its peer, Mesh_172_31_2_10."""
-    found = re.findall(r"^\w*?_(\d+_\d+_\d+_\d+)\s+BGP\s+\S+\s+\S+\s+\S+\s*(.*)$", text, flags=re.M)
-    return tuple(Session(peer.replace("_", "."), info.strip() or "down") for peer, info in found)
+    """From the answer about BGP."""
+    found = re.search(r"^now (.*)$", text, flags=re.M)
+    now = found[1] if found else ""
+    return tuple(
+        Session(p.peer, p.state, bird.age(p.since, now), p.error)
+        for p in bird.protocols(text.partition(f"\n{_ROUTES}\n")[0])
+    )
+
+
+def prefixes(text: str, homes: Mapping[str, tuple[Iterable[str], int]]) -> dict[str, int] | None:
+    """How many prefixes of each site are in the answer about BGP, None if it has no routes.
+
+    `homes`: each site's networks, and its AS; by the AS go the addresses that follow their container."""
+    _, there, routes = text.partition(f"\n{_ROUTES}\n")
+    if not there:
+        return None
+    networks = [(IPv4Network(n), site) for site, (all_, _) in homes.items() for n in all_]
+    by_as = {number: site for site, (_, number) in homes.items()}
+    seen: dict[str, set[str]] = {site: set() for site in homes}
+    for route in bird.routes(routes):
+        site = next((s for n, s in networks if IPv4Network(route.prefix).subnet_of(n)), None)
+        if site is None and route.as_path:
+            site = by_as.get(route.as_path[-1])
+        if site is not None:
+            seen[site].add(route.prefix)
+    return {site: len(all_) for site, all_ in seen.items()}
+
+
+def tunnels(text: str) -> tuple[Tunnel, ...]:
+    """From `vpn status`. An older one measures no round trip, and watches no link."""
+    alive = {"up": True, "down": False}
+    return tuple(
+        Tunnel(t["peer"], t["handshake_age_s"], t.get("rtt_ms"), alive.get(t.get("link"))) for t in json.loads(text)
+    )
 
 
 def etcd_member(text: str) -> Etcd:
@@ -159,8 +199,10 @@ def _last_line(text: str) -> str:
     return lines[-1][:160] if lines else "no answer"
 
 
-def read(machine: Machine, pools: Iterable[str], text: str) -> OnMachine:
-    """The machine's whole answer. What cannot be read is told in `troubles`, and the rest stands."""
+def read(
+    machine: Machine, pools: Iterable[str], text: str, homes: Mapping[str, tuple[Iterable[str], int]] | None = None
+) -> OnMachine:
+    """The machine's whole answer. What cannot be read is told in `troubles`, and the rest stands. `homes` as in `prefixes`."""
     answers, troubles = sections(text), {}
 
     def take(name: str, parse: Any, default: Any) -> Any:
@@ -184,8 +226,9 @@ def read(machine: Machine, pools: Iterable[str], text: str) -> OnMachine:
     return OnMachine(
         reached=True,
         containers=take("containers", containers, ()),
-        tunnels=take("vpn", lambda body: tuple(Tunnel(t["peer"], t["handshake_age_s"]) for t in json.loads(body)), ()),
+        tunnels=take("vpn", tunnels, ()),
         sessions=take("bgp", bgp_sessions, ()),
+        prefixes=take("bgp", lambda body: prefixes(body, homes or {}), None),
         etcd=take("etcd", etcd_member, None),
         zookeeper=take("zookeeper", zookeeper_mode, ""),
         pools=found,

@@ -12,15 +12,16 @@ from components.spec.addresses import majority
 from components.spec.validate import FEDERATION_STACK
 
 from .status_facts import Container, Facts, Machine
-from .status_look import SETTLED, STALE, ago, anew, container, listed, logs, on_machine, restarting, running, up
+from .status_look import SETTLED, ago, anew, container, listed, logs, on_machine, restarting, running, up
 from .status_model import AppLine, Problem, Quorum
 from .status_pools import pool_notes, pool_problems
+from .status_routing import link_problems, session_problems
 
 
 def find(facts: Facts, quorums: tuple[Quorum, ...], apps: tuple[AppLine, ...]) -> tuple[Problem, ...]:
     """Everything that is wrong."""
-    out = [*_stacks(facts), *_machines(facts), *_services(facts), *_quorums(facts, quorums), *_tunnels(facts)]
-    out += _sessions(facts)
+    out = [*_stacks(facts), *_machines(facts), *_services(facts), *_quorums(facts, quorums)]
+    out += [*link_problems(facts), *session_problems(facts)]
     if any(q.name == "Mesos" and q.held for q in quorums):
         out += _agents(facts)
         out += _frameworks(facts, quorums)
@@ -206,59 +207,6 @@ def _quorums(facts: Facts, quorums: tuple[Quorum, ...]) -> Iterator[Problem]:
             why = f" ({sick[0][0].name}: {sick[0][1]})" if sick else ""
             what = f"{quorum.name} has no quorum: {quorum.up} of {quorum.members} work, {needed} are needed{why}"
             yield Problem(f"none of {quorum.members} instances of Marathon works{why}" if needed == 1 else what, do)
-
-
-def _dead_tunnels(facts: Facts) -> dict[tuple[str, str], int | None]:
-    """Pairs of sites whose front-ends both run a VPN that has no live tunnel to the other; the younger age of both ends."""
-    ages: dict[tuple[str, str], list[int | None]] = defaultdict(list)
-    sites = facts.wanted.sites
-    ends = {s: m for s in sites if (m := facts.wanted.front_end(s)) and up(facts, m) and running(facts, m, "vpn")}
-    for a in ends:
-        for b in ends:
-            if sites.index(a) < sites.index(b):
-                for here, there in ((a, b), (b, a)):
-                    tunnels = facts.machines[ends[here].name].tunnels
-                    ages[a, b].append(next((t.age for t in tunnels if t.peer == there), None))
-    young = {pair: min((x for x in both if x is not None), default=None) for pair, both in ages.items()}
-    return {pair: age for pair, age in young.items() if age is None or age > STALE}
-
-
-def _tunnels(facts: Facts) -> Iterator[Problem]:
-    for (a, b), age in _dead_tunnels(facts).items():
-        since = "never had a handshake" if age is None else f"had its last handshake {ago(age)} ago"
-        machine = facts.wanted.front_end(a)
-        assert machine is not None
-        yield Problem(
-            f"the VPN between {a} and {b} {since}: is UDP open between their front-ends?",
-            on_machine(machine, "docker exec vpn vpn status"),
-        )
-
-
-def _sessions(facts: Facts) -> Iterator[Problem]:
-    """Sessions that are not established though both ends run Calico and the VPN between them works."""
-    alive = {m.address: m for m in facts.wanted.machines if up(facts, m) and running(facts, m, "calico")}
-    dead = _dead_tunnels(facts)
-    bad: dict[str, set[str]] = defaultdict(set)
-    for machine in alive.values():
-        on = facts.machines[machine.name]
-        good = {s.peer for s in on.sessions if s.state == "Established"}
-        for address, peer in alive.items():
-            pair = (machine.site, peer.site)
-            if peer is not machine and address not in good and pair not in dead and pair[::-1] not in dead:
-                ends = {machine.site, peer.site}
-                needed = [facts.wanted.front_end(s) for s in ends] if len(ends) > 1 else []
-                if all(m is None or (up(facts, m) and running(facts, m, "vpn")) for m in needed):
-                    bad[machine.name].add(peer.name)
-    seen: set[frozenset[str]] = set()
-    pairs = [(a, b) for a, others in bad.items() for b in sorted(others)]
-    told = [p for p in pairs if frozenset(p) not in seen and not seen.add(frozenset(p))]  # type: ignore[func-returns-value]
-    if told:
-        first = next(m for m in facts.wanted.machines if m.name == told[0][0])
-        many = "1 BGP session is" if len(told) == 1 else f"{len(told)} BGP sessions are"
-        yield Problem(
-            f"{many} not established: {listed((f'{a} with {b}' for a, b in told), 2)}",
-            logs(first, "calico"),
-        )
 
 
 def _agents(facts: Facts) -> Iterator[Problem]:

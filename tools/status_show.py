@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from .status_model import AppLine, FrameworkLine, PoolLine, Problem, Quorum, Site, Status
+from .status_show_routing import show_routing, summary
 
 MOST_SITES, MOST_APPS, MOST_POOLS, MOST_PROBLEMS, MOST_NOTES = 10, 6, 4, 6, 3
 MOST_WAITING, MOST_DECISIONS = 4, 3  # of each pool by a framework
@@ -183,16 +184,20 @@ def _problem(console: Console, problem: Problem) -> None:
     console.print(f"       [cyan]-> {escape(problem.do)}[/]", soft_wrap=True, highlight=False)
 
 
-def show(status: Status, console: Console) -> None:
-    """Prints everything."""
+def show(status: Status, console: Console, routing: bool = False) -> None:
+    """Prints everything, or of the tables those about routing only."""
     console.print(headline(status), highlight=False)
-    if status.verdict != "not up":
+    if status.verdict != "not up" and routing:
+        show_routing(status.routing, console)
+    elif status.verdict != "not up":
         tables = [quorum_table(status.quorums), site_table(status.sites)]
         tables += [app_table(status.apps)] if status.apps else []
         tables += [pool_table(status.pools)] if status.pools else []
         tables += [framework_table(status.frameworks)] if status.frameworks else []
-        for table in tables:
+        for number, table in enumerate(tables):
             console.print(Padding(table, (1, 0, 0, 0)))
+            if number == 1:  # below the sites
+                console.print(summary(status.routing), highlight=False)
         if any(f.waiting or f.decisions for f in status.frameworks):
             console.print()
             _said(console, status.frameworks)

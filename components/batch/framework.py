@@ -164,7 +164,9 @@ def framework_app(spec: PoolSpec, image: str) -> Json:
         cpus=0.2,
         memory=256,
         constraints={SITE: list(spec.sites)},
-        parameters=parameters(("ip", spec.framework_address), ("hostname", f"framework.{spec.domain}")),
+        parameters=parameters(
+            spec.name, "framework", ("ip", spec.framework_address), ("hostname", f"framework.{spec.domain}")
+        ),
     )
     return single_app(spec, "framework", "framework", image, container, Health("htcondor-framework health", 10, 10, 6))
 

@@ -14,6 +14,8 @@ from .types import PoolRole, PoolSecrets, PoolSpec
 ROUTED, FIXED = "calico", "fixed"
 # Attributes of the agents: every one has both.
 SITE, NODE = "site", "node"
+# Labels by which Calico's policies know a container; the driver of its Docker networks copies those with this prefix.
+POOL_LABEL, ROLE_LABEL, LABEL_PREFIX = "aerie-pool", "aerie-role", "org.projectcalico.label."
 
 # A machine that vanishes closes no connection. HTCondor has the kernel probe after 10 s (TCP_KEEPALIVE_INTERVAL), but how often,
 # and after how many probes a peer is dead, is the kernel's: 75 s and 9 times by default, ten minutes in all. With these half a
@@ -50,10 +52,12 @@ class RoleContainer(Container):
     env: Mapping[str, str] = field(repr=False)
 
 
-def parameters(*own: tuple[str, str]) -> list[tuple[str, str]]:
+def parameters(pool: str, role: str, *own: tuple[str, str]) -> list[tuple[str, str]]:
     """A container's own, and those that all have."""
     return [
         *own,
+        # Without these it reaches nobody, and nobody it.
+        *(("label", f"{LABEL_PREFIX}{name}={value}") for name, value in ((POOL_LABEL, pool), (ROLE_LABEL, role))),
         # No set-uid program makes anybody more than who he is.
         ("security-opt", "no-new-privileges"),
         *(("sysctl", f"net.ipv4.{name}={value}") for name, value in DEAD_PEERS.items()),
@@ -125,7 +129,7 @@ def environment(spec: PoolSpec, role: PoolRole, secrets: PoolSecrets) -> dict[st
 def _parameters(spec: PoolSpec, role: PoolRole, own: list[tuple[str, str]]) -> list[tuple[str, str]]:
     policy = spec.container(role)
     return [
-        *parameters(*own),
+        *parameters(spec.name, role.value, *own),
         *(("ulimit", f"{name}={value}") for name, value in sorted(policy.ulimits.items())),
         *(("device", device) for device in policy.devices),
         *(("volume", f"{v.source}:{v.target}:{'ro' if v.read_only else 'rw'}") for v in policy.volumes),

@@ -14,8 +14,9 @@ FILES = "/etc/aerie"  # on the machine: one folder a service, for root only
 class ContainerSpec:
     """One container on the machine's network, restarted by the machine's Docker.
 
-    `memory` is in MB; `mounts` are docker's SOURCE:TARGET[:ro]; `ready` is a shell command that succeeds
-    once the service does its work on this machine alone (never one that waits for other sites).
+    `memory` is in MB; `mounts` are docker's SOURCE:TARGET[:ro]; `before` is a shell command that is run before the container that is
+    there ends; `ready` is one that succeeds once the service does its work on this machine alone (never one that waits for other
+    sites), and may look at `$tries`, four a second.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ContainerSpec:
     options: tuple[str, ...] = ()  # further options of `docker run`
     memory: int = 256
     stop_seconds: int = 10
+    before: str = ""
     ready: str = ""
     ready_seconds: int = 60
 
@@ -64,6 +66,7 @@ until {{ {spec.ready}
   fi
   sleep 0.25
 done"""
+    before = f"{spec.before}\n" if spec.before else ""
     return f"""set -eu
 umask 077
 new={FILES}/.{spec.name}.new
@@ -74,7 +77,7 @@ while read -r mode name data; do
   chmod "$mode" "$new/$name"
 done
 docker image inspect {spec.image} >/dev/null 2>&1 || docker pull -q {spec.image} >/dev/null
-docker stop -t {spec.stop_seconds} {spec.name} >/dev/null 2>&1 || true
+{before}docker stop -t {spec.stop_seconds} {spec.name} >/dev/null 2>&1 || true
 docker rm -f {spec.name} >/dev/null 2>&1 || true
 mkdir -p {FILES}/{spec.name}
 if [ -f {FILES}/{spec.name}/.files ]; then

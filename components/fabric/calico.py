@@ -9,24 +9,55 @@ from ..cluster.container import FILES, ContainerSpec
 from ..iaas.machine import Machine
 from ..spec import addresses
 from ..spec.model import Federation
+from .calico_objects import border_limit, border_path, node_labels
 
 FILES_AT = f"{FILES}/calico"
 NETWORKS = ("calico", "fixed")  # the Docker networks on every machine
 
 
+# How many BGP sessions the node had before its container is made anew, if it was well: a file of the machine that outlives no restart.
+SESSIONS = "/run/aerie-calico-sessions"
+_ESTABLISHED = (
+    "docker exec calico calico-node health 2>/dev/null"
+    r""" | sed -n 's/.*"healthy":true.*"established":\([0-9]*\).*/\1/p'"""
+)
+PATIENCE = 60  # tries, four a second: sessions with machines that are gone meanwhile are not waited for any longer
+
+
+def _sessions_again() -> str:
+    """Succeeds once a reflector that was well has its sessions again. One that was not, or is new, is not waited for: that would be
+    to wait for the other sites."""
+    return (
+        f'[ ! -s {SESSIONS} ] || [ "$tries" -ge {PATIENCE} ] || '
+        f'{{ have=$({_ESTABLISHED}); [ "${{have:-0}}" -ge "$(cat {SESSIONS})" ]; }}'
+    )
+
+
 def calico_container(federation: Federation, machine: Machine, image: str) -> ContainerSpec:
     """The node's container. Ready once the driver's socket answers: the rest waits for a quorum of etcd by itself."""
     net = federation.network
-    lan = federation.sites[machine.site].lan
-    labels = {"site": machine.site, "front-end": str(machine.front_end).lower()}
+    site = federation.sites[machine.site]
+    labels = node_labels(federation, machine)
     etcd = addresses.etcd_endpoints(federation)
+    own = {}
+    if machine.front_end:
+        own = {
+            "CALICO_REFLECTOR_CLUSTER": machine.address,
+            "CALICO_BORDER_LIMIT": str(border_limit(federation)),
+            "CALICO_BORDER_PATH": str(border_path(federation)),
+        }
     return ContainerSpec(
         name="calico",
         image=image,
         command=("calico-node", "run"),
         env={
             "NODENAME": machine.name,
-            "IP": f"{machine.address}/{lan.prefixlen}",
+            "IP": f"{machine.address}/{site.lan.prefixlen}",
+            "AS": str(site.as_number),
+            "CALICO_SITE_LAN": str(site.lan),
+            "CALICO_SITE_POOL": str(site.containers),
+            "CALICO_FIXED": str(net.fixed),
+            **own,
             "CALICO_NODE_LABELS": ",".join(f"{k}={v}" for k, v in labels.items()),
             "CALICO_OBJECTS": f"{FILES_AT}/objects.yaml",
             "DATASTORE_TYPE": "etcdv3",
@@ -48,6 +79,8 @@ def calico_container(federation: Federation, machine: Machine, image: str) -> Co
         capabilities=("NET_ADMIN", "NET_RAW", "SYS_ADMIN"),
         options=("--pid", "host", "--security-opt", "systempaths=unconfined"),
         memory=512,
+        before=f"{_ESTABLISHED} > {SESSIONS}" if machine.front_end else "",
+        ready=_sessions_again() if machine.front_end else "",
     )
 
 

@@ -2,55 +2,117 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from ipaddress import IPv4Network
 from typing import Any
 
 import yaml
 
+from ..iaas.machine import Machine
 from ..spec.model import Federation
+from .links import linked_sites
+from .policy import base_policies
+from .topology_counts import path_limit
 
 PROFILE = "aerie"
+API = "projectcalico.org/v3"
+SHORTEST_BOUND = 4  # with tunnels between all sites more of them may be lost than one
+
+
+def border_limit(federation: Federation) -> int:
+    """How many prefixes a session between two sites may bring: LAN and containers of every site that there is room for, and every
+    fixed address. Not by the sites that there are: a new one changes nothing at the others."""
+    net = federation.network
+    return 2 * max(1, net.lans.num_addresses >> 8) + net.fixed.num_addresses
+
+
+def border_path(federation: Federation) -> int:
+    """The most ASes on a path that a border takes. Without a bound BGP looks for a site that is gone through every detour there is."""
+    tunnels = {site: tuple(linked_sites(federation, site)) for site in federation.sites}
+    return max(SHORTEST_BOUND, path_limit(tunnels))
+
+
+def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def _pool(name: str, cidr: IPv4Network, selector: str, block: int) -> dict[str, Any]:
+    spec = {
+        "cidr": str(cidr),
+        "blockSize": block,
+        "ipipMode": "Never",
+        "vxlanMode": "Never",
+        "natOutgoing": True,
+        "nodeSelector": selector,
+    }
+    return _object("IPPool", name, spec)
+
+
+def node_labels(federation: Federation, machine: Machine) -> dict[str, str]:
+    """By these Calico's pools and peers select a node."""
+    reflector = str(machine.front_end).lower()
+    links = "all" if federation.sites[machine.site].links is None else "named"
+    return {"site": machine.site, "front-end": reflector, "reflector": reflector, "links": links}
+
+
+def _linked(site: str, links: Sequence[str] | None) -> str:
+    """Selects the reflectors to which the site's have a session by its own wish. Calico makes both ends of it, so this together is
+    `linked_sites`; and it names no other site unless the file does, so that a new site changes nothing here."""
+    if links is None:
+        return f"reflector == 'true' && site != '{site}' && links == 'all'"
+    return "reflector == 'true' && site in {" + ", ".join(f"'{each}'" for each in sorted(links)) + "}"
+
+
+def bgp_objects(federation: Federation, site: str) -> list[dict[str, Any]]:
+    """Who has a session with whom, and what a site may announce.
+
+    The reflectors' sessions are there in every topology; a full mesh is those of all other pairs besides. So a change of topology
+    takes away, or adds, only what nothing depends on.
+    """
+    own = federation.sites[site]
+    mesh = federation.network.topology == "full-mesh"
+    reflectors = f"site == '{site}' && reflector == 'true'"
+    out = [
+        _object(
+            "BGPConfiguration",
+            "default",
+            {"nodeToNodeMeshEnabled": mesh, "logSeverityScreen": "Warning"},
+        ),
+        _object(
+            "BGPPeer",
+            f"{site}-nodes",
+            {"nodeSelector": f"site == '{site}' && reflector != 'true'", "peerSelector": reflectors},
+        ),
+        # By its name (the AS) BIRD's configuration knows whose these are: confd/templates/bird.cfg.template.
+        _object(
+            "BGPFilter",
+            f"as-{own.as_number}-{site}",
+            {
+                "importV4": [
+                    {"action": "Accept", "matchOperator": "Equal", "cidr": str(own.lan)},
+                    {"action": "Accept", "matchOperator": "Equal", "cidr": str(own.containers)},
+                    {"action": "Accept", "matchOperator": "In", "cidr": str(own.containers)},
+                ]
+            },
+        ),
+    ]
+    if own.links is None or own.links:
+        borders = {"nodeSelector": reflectors, "peerSelector": _linked(site, own.links)}
+        out.append(_object("BGPPeer", f"{site}-borders", borders))
+    return out
 
 
 def calico_objects(federation: Federation, site: str) -> list[dict[str, Any]]:
     """The objects as Calico's API has them. Only what is everybody's and what is the site's own."""
     net = federation.network
-    api = "projectcalico.org/v3"
-
-    def pool(name: str, cidr: str, selector: str, block: int) -> dict[str, Any]:
-        spec = {
-            "cidr": cidr,
-            "blockSize": block,
-            "ipipMode": "Never",
-            "vxlanMode": "Never",
-            "natOutgoing": True,
-            "nodeSelector": selector,
-        }
-        return {"apiVersion": api, "kind": "IPPool", "metadata": {"name": name}, "spec": spec}
-
     return [
-        {
-            "apiVersion": api,
-            "kind": "BGPConfiguration",
-            "metadata": {"name": "default"},
-            "spec": {"asNumber": net.as_number, "nodeToNodeMeshEnabled": True, "logSeverityScreen": "Warning"},
-        },
-        pool(f"site-{site}", str(federation.sites[site].containers), f"site == '{site}'", 26),
+        *base_policies(federation, site),
+        *bgp_objects(federation, site),
+        _pool(f"site-{site}", federation.sites[site].containers, f"site == '{site}'", 26),
         # "!all()": no address of it is given out unless it is asked for.
-        pool("fixed", str(net.fixed), "!all()", 32),
-        {
-            "apiVersion": api,
-            "kind": "Profile",
-            "metadata": {"name": PROFILE},
-            "spec": {
-                "labelsToApply": {"docker-network": PROFILE},
-                "ingress": [
-                    {"action": "Allow", "source": {"selector": f"docker-network == '{PROFILE}'"}},
-                    # Machines of any site: Marathon's health checks, users' logins.
-                    {"action": "Allow", "source": {"nets": [str(net.lans)]}},
-                ],
-                "egress": [{"action": "Allow"}],
-            },
-        },
+        _pool("fixed", net.fixed, "!all()", 32),
+        # Policies alone say who may talk to whom.
+        _object("Profile", PROFILE, {"labelsToApply": {"docker-network": PROFILE}}),
     ]
 
 

@@ -1,4 +1,4 @@
-"""The VPN: one WireGuard interface on a site's front-end for each other site."""
+"""The VPN: one WireGuard interface on a site's front-end for each site that it has a link to."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def peer_file(federation: Federation, site: str, peer: str, public_key: str) -> 
         [
             f"# Address = {addresses.front_end(federation, site)}/32",
             f"# Mtu = {federation.network.vpn_mtu}",
+            f"# Peer = {addresses.front_end(federation, peer)}",
             f"# Routes = {there.lan}",
             "[Interface]",
             f"ListenPort = {addresses.vpn_port(federation, site, peer)}",
@@ -55,7 +56,7 @@ def peer_file(federation: Federation, site: str, peer: str, public_key: str) -> 
 
 @dataclass
 class VpnArgs:
-    """`public_keys` are the other sites' WireGuard keys, by site."""
+    """`public_keys` are the WireGuard keys of the sites that this one is linked to, by site."""
 
     federation: Federation
     site: str

@@ -147,7 +147,10 @@ class DockerMachines(pulumi.ComponentResource):
             tmpfs={"/run": "exec"},
             stop_timeout=30,
             # Two machines with one name and one address cannot be; and what runs on it is told of its end by its drain.
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(delete_before_replace=True)),
+            # Docker does not tell all of securityOpts again, so that after a refresh every machine would be made anew.
+            opts=pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(delete_before_replace=True, ignore_changes=["securityOpts"])
+            ),
         )
         login = connection(args.login, name, address)
         ready = docker_answers(name, login, container, child)

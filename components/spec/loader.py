@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from .model import ADDRESS_FORM, NETWORK_FORM, Federation, SiteStack
+from .fields import ADDRESS_FORM, NETWORK_FORM
+from .model import Federation, SiteStack
 from .problems import Problem
 
 M = TypeVar("M", bound=BaseModel)

@@ -1,137 +1,49 @@
 """The shape of the configuration files. Each class is one block of YAML; each field says its unit.
 
-Whatever a single field can tell is checked here; what takes two fields to see is in `rules`.
+Whatever a single field can tell is checked here (the kinds of values are in `fields`); what takes two fields to see is in `rules`.
 """
 
 from __future__ import annotations
 
-import re
-from ipaddress import IPv4Address, IPv4Network
-from typing import Annotated, Any, Literal
+from ipaddress import IPv4Network
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
-
-def _matches(pattern: str, says: str) -> AfterValidator:
-    compiled = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not compiled.fullmatch(value):
-            raise ValueError(says)
-        return value
-
-    return AfterValidator(check)
-
-
-def _text(says: str) -> BeforeValidator:
-    """Only a text is taken: of a number, `ipaddress` makes an address such as 0.0.0.12."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, int):
-            raise ValueError(says)
-        return value
-
-    return BeforeValidator(check)
-
-
-NETWORK_FORM = "is no IPv4 network|write a network such as 172.31.1.0/24, no host bits set"
-ADDRESS_FORM = "is no IPv4 address|write an address such as 10.66.0.10"
-Cidr = Annotated[IPv4Network, _text(NETWORK_FORM)]
-Address = Annotated[IPv4Address, _text(ADDRESS_FORM)]
-
-NAME = r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"
-NAME_FORM = "is no name|write 1 to 20 of a-z, 0-9 and '-', a letter first and no '-' last"
-Name = Annotated[str, _matches(NAME, NAME_FORM)]
-SiteName = Annotated[  # the VPN's interface wg-<site> has at most 15 characters
-    str,
-    _matches(
-        r"[a-z]([a-z0-9-]{0,10}[a-z0-9])?",
-        "is no name of a site|write 1 to 12 of a-z, 0-9 and '-', a letter first and no '-' last",
-    ),
-]
-GroupLabel = Annotated[  # <site>-<group>-<number> is a machine's name
-    str,
-    _matches(
-        r"(?!(agent|front|front-end)$)[a-z]([a-z0-9-]{0,10}[a-z])?",
-        "is no name of a group|write 1 to 12 of a-z, 0-9 and '-', a letter first and last; not agent nor front-end",
-    ),
-]
-UserName = Annotated[
-    str,
-    _matches(
-        r"[a-z_][a-z0-9_-]{0,31}",
-        "is no POSIX user name|write a-z, 0-9, '_' and '-', at most 32, with a letter or '_' first",
-    ),
-]
-PUBLIC_KEY = (
-    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/]{40,}={0,2}( .*)?"
+from .fields import (
+    AbsolutePath,
+    Address,
+    AttributeValue,
+    Cidr,
+    Device,
+    GroupLabel,
+    GroupName,
+    Model,
+    Name,
+    PublicKey,
+    Rotation,
+    SiteName,
+    Ulimit,
+    UlimitName,
+    UserName,
+    VariableName,
+    matches,
 )
-PublicKey = Annotated[
-    str,
-    _matches(
-        PUBLIC_KEY,
-        "is no SSH public key|write the one line of a .pub file, such as ssh-ed25519 AAAA... name",
-    ),
-]
-
-AbsolutePath = Annotated[
-    str,
-    _matches(
-        r"(/[A-Za-z0-9_.@%+-]+)+",
-        "is no absolute path|write such as /data/software: a-z, A-Z, 0-9 and '_.@%+-' between its slashes",
-    ),
-]
-Device = Annotated[str, _matches(r"/dev(/[A-Za-z0-9_.-]+)+", "is no device|write its path, such as /dev/fuse")]
-UlimitName = Annotated[
-    str,
-    _matches(
-        "core|cpu|data|fsize|locks|memlock|msgqueue|nice|nofile|nproc|rss|rtprio|rttime|sigpending|stack",
-        "is no ulimit|write one that Docker knows, such as nofile, nproc, memlock, core",
-    ),
-]
-ULIMIT_FORM = "is no limit|write SOFT or SOFT:HARD, whole numbers or -1, such as 1024:65536"
-Ulimit = Annotated[
-    str,
-    BeforeValidator(lambda value: str(value) if isinstance(value, int) and not isinstance(value, bool) else value),
-    _matches(r"(-1|\d{1,18})(:(-1|\d{1,18}))?", ULIMIT_FORM),
-]
-VariableName = Annotated[
-    str,
-    _matches(
-        r"(?!AERIE_|CONDOR_|LD_)[A-Za-z][A-Za-z0-9_]*",
-        "is no variable that is yours to set|write letters, digits and '_', a letter first, and not AERIE_, CONDOR_ or LD_",
-    ),
-]
-AttributeValue = Annotated[
-    str, _matches(r"[A-Za-z0-9_.-]+", "is no value of an attribute|write letters, digits and '_.-'")
-]
-GroupName = Annotated[
-    str,
-    _matches(
-        r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*",
-        "is no accounting group|write letters, digits and '_', with a dot before a subgroup",
-    ),
-]
-
-Rotation = dict[str, Annotated[int, Field(ge=0)]]  # identity -> which generation of it
-
-
-class Model(BaseModel):
-    """Frozen, and no key is let through that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from .pool_network import PoolNetwork
 
 
 class Network(Model):
     """What all sites share of the network. MTUs are in bytes."""
 
-    topology: Literal["full-mesh"] = "full-mesh"
-    as_number: int = Field(64512, ge=1, le=4294967294)
+    topology: Literal["full-mesh", "route-reflectors"] = "full-mesh"
+    force_mesh: bool = False
+    public_as_numbers: bool = False
     lans: Cidr = IPv4Network("172.31.0.0/16")
     containers: Cidr = IPv4Network("10.65.0.0/16")
     fixed: Cidr = IPv4Network("10.66.0.0/24")
     vpn_mtu: int = Field(1420, ge=1280, le=8920)
     mtu: int = Field(1380, ge=1280, le=8920)
+    wan_mtu: int = Field(1500, ge=1340, le=9216)
 
 
 class Images(Model):
@@ -139,7 +51,7 @@ class Images(Model):
 
     registry: Annotated[
         str,
-        _matches(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?", "is no registry|write host:port, or host:port/folder"),
+        matches(r"[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9._/-]+)?", "is no registry|write host:port, or host:port/folder"),
     ]
 
 
@@ -156,9 +68,11 @@ class Site(Model):
     lan: Cidr
     containers: Cidr
     vpn_endpoint: Annotated[
-        str, _matches(r"\d{1,3}(\.\d{1,3}){3}:\d{1,5}", "is no VPN endpoint|write IPV4-ADDRESS:UDP-PORT")
+        str, matches(r"\d{1,3}(\.\d{1,3}){3}:\d{1,5}", "is no VPN endpoint|write IPV4-ADDRESS:UDP-PORT")
     ]
     quorum: bool = False
+    links: list[SiteName] | None = None
+    reflectors: list[str] | None = None
 
 
 class Federation(Model):
@@ -192,15 +106,15 @@ class MachineSize(Model):
 
 AgentAttribute = Annotated[
     str,
-    _matches(
+    matches(
         r"(?!(site|node)$)[A-Za-z][A-Za-z0-9_.-]{0,62}",
         "is no name of an attribute|write a letter, then letters, digits and '_.-'; `site` and `node` are every agent's already",
     ),
 ]
 PORTS_FORM = "is no range of ports|write FIRST-LAST, such as 2200-2299"
-PortRange = Annotated[str, _matches(r"\d{1,5}-\d{1,5}", PORTS_FORM)]
+PortRange = Annotated[str, matches(r"\d{1,5}-\d{1,5}", PORTS_FORM)]
 Tag = Annotated[
-    str, _matches(r"[A-Za-z0-9_.:/@ -]{1,60}", "is no tag|write at most 60 letters, digits, spaces and '_.:/@-'")
+    str, matches(r"[A-Za-z0-9_.:/@ -]{1,60}", "is no tag|write at most 60 letters, digits, spaces and '_.:/@-'")
 ]
 
 
@@ -394,6 +308,7 @@ class Pool(Model):
     central_manager: CentralManager = CentralManager()
     submit_node: SubmitNode
     executors: Executors = Executors()
+    network: PoolNetwork = PoolNetwork()
     users: list[User] = Field(min_length=1)
     accounting: Accounting = Accounting()
     condor_config: list[str] = []

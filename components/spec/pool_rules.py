@@ -12,9 +12,11 @@ from pathlib import Path
 
 from . import addresses
 from .container_rules import container_problems, satisfies
+from .fields import NAME, NAME_FORM
 from .framework_rules import framework_problems
 from .machines import machines
-from .model import NAME, NAME_FORM, Federation, MachineSize, Pool, SiteStack
+from .model import Federation, MachineSize, Pool, SiteStack
+from .policy_rules import policy_problems
 from .problems import Problem
 from .rules import expand, rotation_problems
 
@@ -47,6 +49,7 @@ def pool_problems(
         *_pool_capacity(file, pool, sites),
         *_pool_neighbours(file, pool, federation, others),
         *framework_problems(file, stack, pool, federation, sites, others),
+        *policy_problems(file, stack, pool, federation, others),
         *rotation_problems(pool.rotate, pool_identities(pool), file, "pool.rotate"),
     ]
 

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from . import addresses
+from .link_rules import link_problems
 from .model import Federation, FederationStack
 from .problems import Problem
 
@@ -30,9 +31,9 @@ def federation_problems(federation: Federation, host: list[HostNetwork] | None =
     return [
         *_quorum(federation),
         *_networks(federation),
-        *_as_numbers(federation),
         *_endpoints(federation),
         *_mtu(federation),
+        *link_problems(federation),
         *_host_networks(federation, host or []),
     ]
 
@@ -94,23 +95,6 @@ def _overlaps(named: list[tuple[str, IPv4Network]]) -> Iterator[Problem]:
         for earlier, other in named[:i]:
             if network.overlaps(other):
                 yield _at(place, f"{network} overlaps {earlier} ({other})", "write a network that no other block uses")
-
-
-def _as_numbers(federation: Federation) -> Iterator[Problem]:
-    seen: dict[int, str] = {}
-    for name, site in federation.sites.items():
-        if site.as_number in seen:
-            yield _at(
-                f"sites.{name}.as_number",
-                f"{site.as_number} is the AS of {seen[site.as_number]} too",
-                f"write another, such as {_free_as(federation)}",
-            )
-        seen.setdefault(site.as_number, name)
-
-
-def _free_as(federation: Federation) -> int:
-    used = {s.as_number for s in federation.sites.values()} | {federation.network.as_number}
-    return next(n for n in range(64512, 65535) if n not in used)
 
 
 def _endpoints(federation: Federation) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from .model import Federation, FederationStack, Pool, PoolStack, SiteStack
 from .pool_rules import pool_problems
 from .problems import ConfigError, Problem, with_lines
 from .rough import beyond, rough
+from .routing_rules import routing_problems
 from .rules import (
     HostNetwork,
     federation_problems,
@@ -71,6 +72,7 @@ def plan(
     problems += placeholder_problems(file, values)
     sites, found = read_sites(federation, root)
     problems += [p for p in found if p.file != file]
+    problems += beyond(routing_problems(federation, sites), problems)
     pools = read_pools(root, federation, but=stack)
     result = Plan(stack, federation, sites, pools=pools)
     if stack == FEDERATION_STACK:

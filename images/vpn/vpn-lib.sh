@@ -4,6 +4,10 @@ CONFIG=/etc/aerie/vpn
 STATE=/run/vpn
 # Marks the routes that are ours in the kernel's tables ("static" would do, but others use that too).
 PROTOCOL=157
+# The metric of routes that are only for when BIRD sets none: its own have 32.
+FALLBACK=2000
+# The table of routes that are for when the table main has none but its default route.
+LAST_RESORT=157
 
 say() { echo "vpn: $*"; }
 
@@ -66,7 +70,7 @@ remove() {
 
 # apply INTERFACE FILE: keys, peers, address and routes.  Sessions of peers that stay are kept.
 apply() {
-    local interface=$1 file=$2 address mtu route wanted have
+    local interface=$1 file=$2 address mtu have
     address=$(comment "$file" Address) mtu=$(comment "$file" Mtu)
     [ -n "$address" ] || { echo "$file: '# Address = ...' is missing"; return 1; }
     wg syncconf "$interface" <(with_key "$file") || return 1
@@ -75,14 +79,73 @@ apply() {
     done
     ip addr replace "$address" dev "$interface" || return 1
     ip link set "$interface" mtu "${mtu:-1420}" up || return 1
-    wanted=$(comment "$file" Routes | tr ',' ' ')
-    for route in $wanted; do
-        ip route replace "$route" dev "$interface" src "${address%/*}" proto $PROTOCOL || return 1
+    set_routes "$interface" "$file"
+}
+
+# wanted_routes INTERFACE FILE: the routes that are to be there now, as "TABLE PREFIX METRIC" lines
+#
+# While the link is not down: the peer front-end's own route, and those of Routes, which BGP's go before in the kernel's eyes.
+# When it is down they go: BIRD, which learns them, then uses what it was told of a way through a third site.
+wanted_routes() {
+    local peer route state= watched=
+    peer=$(comment "$2" Peer)
+    [ -e "$STATE/$1.link" ] && read -r state watched < "$STATE/$1.link"
+    for route in $(comment "$2" Routes | tr ',' ' '); do
+        if [ -z "$peer" ]; then
+            echo "main $route 0" # nothing else may know the way
+            continue
+        fi
+        echo "$LAST_RESORT $route 0"
+        [ "$state $watched" = "down $peer" ] || echo "main $route $FALLBACK"
     done
-    for have in $(ip route show dev "$interface" proto $PROTOCOL | awk '{ print $1 }'); do
-        # `ip` shows the route to a single address without /32.
-        [[ " $wanted " == *" $have "* || " $wanted " == *" $have/32 "* ]] || ip route del "$have" dev "$interface" || return 1
+    [ -z "$peer" ] || [ "$state $watched" = "down $peer" ] || echo "main $peer/32 0"
+}
+
+# have_routes INTERFACE: those that are there and ours, in the same form.  `ip` shows the route to a single address without /32,
+# and a metric of 0 not at all.
+have_routes() {
+    local table
+    for table in main $LAST_RESORT; do
+        ip -o route show table $table dev "$1" proto $PROTOCOL 2>/dev/null | awk -v table=$table '{
+            metric = 0
+            for (i = 2; i < NF; i++) if ($i == "metric") metric = $(i + 1)
+            print table, ($1 ~ /\// ? $1 : $1 "/32"), metric
+        }'
     done
+}
+
+# set_routes INTERFACE FILE: brings the interface's routes to what is wanted.  `vpn sync` and the watch may both be at it.
+set_routes() (
+    interface=$1 address=$(comment "$2" Address)
+    exec 8> "$STATE/$interface.lock"
+    flock 8
+    wanted=$(wanted_routes "$interface" "$2")
+    have=$(have_routes "$interface")
+    while read -r table route metric; do
+        [ -n "$route" ] || continue
+        ip route replace table "$table" "$route" dev "$interface" src "${address%/*}" proto $PROTOCOL metric "$metric" || return 1
+    done <<< "$wanted"
+    while read -r table route metric; do
+        [[ -z $route || $'\n'$wanted$'\n' == *$'\n'"$table $route $metric"$'\n'* ]] \
+            || ip route del table "$table" "$route" dev "$interface" proto $PROTOCOL metric "$metric" || return 1
+    done <<< "$have"
+)
+
+# The table LAST_RESORT is asked after the table main, but before main's default route: what is for a peer's LAN and has no
+# other way goes into the tunnel, be it dead, and not in the clear to whoever the default route leads to.  It also keeps the
+# reverse path filter from taking the peer's probes for forged, which would leave a link dead for good.
+set_rules() {
+    local rules
+    rules=$(ip rule show)
+    [[ $rules == *32764:* ]] \
+        || ip rule add pref 32764 lookup main suppress_prefixlength 0 || return 1
+    [[ $rules == *32765:* ]] || ip rule add pref 32765 lookup $LAST_RESORT
+}
+
+remove_rules() {
+    ip rule del pref 32764 2>/dev/null
+    ip rule del pref 32765 2>/dev/null
+    return 0
 }
 
 # one INTERFACE FILE: brings one interface to what its file says, unless it is so already
@@ -98,6 +161,7 @@ one() {
 sync_all() {
     local file interface failed=
     declare -A named=()
+    set_rules || failed=yes
     for file in "$CONFIG"/*.conf; do
         [ -e "$file" ] || continue
         interface=wg-$(basename "$file" .conf)
@@ -124,9 +188,25 @@ sync_all() {
     [ -z "$failed" ]
 }
 
+# What `link-watch` is to probe: INTERFACE PEER-ADDRESS OWN-ADDRESS, a line for each file that names its peer's address
+write_watched() {
+    local file address peer
+    for file in "$CONFIG"/*.conf; do
+        [ -e "$file" ] || continue
+        address=$(comment "$file" Address) peer=$(comment "$file" Peer)
+        [ -z "$peer" ] || [ -z "$address" ] || [ ! -e "$STATE/wg-$(basename "$file" .conf).applied" ] \
+            || echo "wg-$(basename "$file" .conf) $peer ${address%/*}"
+    done > "$STATE/watched.new"
+    cmp -s "$STATE/watched.new" "$STATE/watched" || mv "$STATE/watched.new" "$STATE/watched"
+}
+
 # JSON, one object for each peer's file.  Seconds since the last handshake are null before the first.
 status() {
-    local file peer interface kind first=yes now
+    local file peer interface kind state rtt since lost first=yes now
+    declare -A link=()
+    while read -r interface state rtt since lost; do
+        link[$interface]="\"link\": \"$state\", \"rtt_ms\": $rtt, \"since_s\": $since, \"lost\": $lost"
+    done < <(link-watch status "$STATE" 2>/dev/null)
     now=$(date +%s)
     printf '['
     for file in "$CONFIG"/*.conf; do
@@ -143,6 +223,7 @@ status() {
                 printf "\n  {\"peer\": \"%s\", \"interface\": \"%s\", \"implementation\": \"%s\", \"endpoint\": \"%s\", ", peer, interface, kind, endpoint
                 printf "\"handshake_age_s\": %s, \"rx_bytes\": %d, \"tx_bytes\": %d, ", (handshake > 0 ? now - handshake : "null"), rx, tx
             }'
+        printf '%s, ' "${link[$interface]-"\"link\": \"unknown\", \"rtt_ms\": null, \"since_s\": null, \"lost\": 0"}"
         printf '"applied": %s}' "$([ -e "$STATE/$interface.applied" ] && echo true || echo false)"
     done
     printf '\n]\n'

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -34,15 +35,30 @@ class Farm:
     # -- the user's commands
 
     def run(self, *command: str, timeout: float = 900, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
+        """Its own process group, so that whatever it started ends with it when it takes too long."""
+        process = subprocess.Popen(
             command,
             cwd=self.path,
             env=self.env,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=timeout,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGINT)  # Pulumi writes its state and lets go of its lock
+            try:
+                out, err = process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                out, err = process.communicate()
+            raise AssertionError(
+                f"{' '.join(command)} has not ended after {timeout:.0f} s:\n{out[-4000:]}\n{err[-4000:]}"
+            ) from None
+        done = subprocess.CompletedProcess(command, process.returncode, out, err)
         if check and done.returncode:
             raise AssertionError(
                 f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
@@ -78,6 +94,11 @@ class Farm:
         data = yaml.safe_load(path.read_text())
         change(data)
         path.write_text(yaml.safe_dump(data, sort_keys=False))
+
+    def registry(self) -> str:
+        """Where its machines pull images from."""
+        found: str = yaml.safe_load((self.path / "federation.yaml").read_text())["images"]["registry"]
+        return found
 
     # -- the pool's user
 
@@ -162,6 +183,8 @@ def clone_to(path: Path) -> None:
             target = path / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
+    for stack in path.glob("Pulumi.*.yaml"):  # not the salt of a federation that this checkout runs
+        stack.write_text(re.sub(r"(?m)^encryptionsalt:.*\n", "", stack.read_text()))
     file = path / "federation.yaml"
     text = file.read_text().replace("name: aerie\n", f"name: {NAME}\n")
     for old, new in RENUMBERED.items():

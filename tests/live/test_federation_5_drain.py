@@ -137,6 +137,8 @@ def test_a_machine_is_made_anew_while_jobs_run(farm: Farm, moving: FrameworkPool
     def replace(machine: str, executors: set[str]) -> None:
         nonlocal said
         site = machine.split("-")[0]
+        # Long enough for the jobs; when it is over, the drain says what it still waits for.
+        farm.edit(f"Pulumi.{site}.yaml", lambda d: d["config"].update({"aerie:drain_timeout": 240}))
         start = time.monotonic()
         said = farm.shell(
             f"pulumi up -s {site} --yes --skip-preview --non-interactive --replace '{urn(farm, site, machine)}'"

@@ -45,6 +45,7 @@ def test_what_stands_in_it(graph_of: Callable[..., Graph]) -> None:
     assert made == {
         "demo-pool-key", "demo-submit-key", "demo-ssh-host-key", "demo-rest-password", "demo-rest-certificate",
         "demo-role", "demo-framework", "demo-rest", "demo-login", "demo-policy",
+        "demo-network",
     }  # fmt: skip
     role = graph["demo-role"].inputs
     assert (role["role"], role["weight"], role["limit"], role["guarantee"]) == ("pool-2", 1, {}, {})

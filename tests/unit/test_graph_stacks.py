@@ -160,6 +160,7 @@ def test_vpn_peers(graphs: Graphs) -> None:
     text = graph["torino-vpn-cnaf"].inputs["stdin"]
     assert "PublicKey = wireguard public cnaf\n" in text
     assert "# Address = 172.31.1.10/32\n" in text and "# Routes = 172.31.2.0/24\n" in text
+    assert "# Peer = 172.31.2.10\n" in text
     there = graphs("cnaf")["cnaf-vpn-torino"].inputs["stdin"]
 
     def line(of: str, key: str) -> str:

@@ -19,6 +19,7 @@ ROWS = {
     for cells in (re.split(r"(?<!\\)\|", r) for r in TEXT.splitlines() if r.startswith("| `"))
 }
 STEP = {"sites": ".<site>", "users": ".N", "volumes": ".N", "agent_groups": ".<group>"}
+STEP |= dict.fromkeys(("allow_to", "allow_from", "deny_to", "deny_from"), ".N")
 
 
 def keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:

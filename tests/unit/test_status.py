@@ -185,7 +185,7 @@ def test_a_lost_session_between_healthy_machines_is_told() -> None:
     sessions = found.machines["torino-agent-1"].sessions
     found = on(found, "torino-agent-1", sessions=tuple(s for s in sessions if s.peer != "172.31.1.12"))
     status = judge(found)
-    assert told(status) == ["1 BGP session is not established: torino-agent-1 with torino-agent-2"]
+    assert told(status) == ["1 BGP session is down: iBGP torino-agent-1 -> torino-agent-2: BIRD does not know it"]
 
 
 def test_agents_and_frameworks() -> None:

@@ -9,6 +9,7 @@ from ipaddress import IPv4Network
 import pulumi
 import pulumi_openstack as openstack
 
+from ...fabric.links import linked_sites
 from ...spec import addresses
 from ...spec.model import Federation, OpenStack
 from ...spec.site_rules import login_ports
@@ -40,11 +41,10 @@ def outside_rules(federation: Federation, site: str, cloud: OpenStack) -> Iterat
         yield Rule(f"rest-{network}", network, "tcp", rest)
     for network in cloud.users or cloud.operators:
         yield Rule(f"login-{network}", network, "tcp", login_ports(cloud))
-    for peer, there in federation.sites.items():
-        if peer != site:
-            port = addresses.vpn_port(federation, site, peer)
-            source = IPv4Network(there.vpn_endpoint.partition(":")[0])
-            yield Rule(f"vpn-{peer}", source, "udp", (port, port))
+    for peer in linked_sites(federation, site):
+        port = addresses.vpn_port(federation, site, peer)
+        source = IPv4Network(federation.sites[peer].vpn_endpoint.partition(":")[0])
+        yield Rule(f"vpn-{peer}", source, "udp", (port, port))
 
 
 @dataclass(frozen=True)

@@ -78,14 +78,46 @@ func (k *docker) call(ctx context.Context, method, path string, body, out any) e
 
 // containers lists all of them, or those of a network, also the stopped ones.
 func (k *docker) containers(ctx context.Context, network string) ([]container, error) {
+	return k.list(ctx, "network", network)
+}
+
+// list gives the containers of which Docker's filter is true; all of them for an empty value.
+func (k *docker) list(ctx context.Context, filter, value string) ([]container, error) {
 	q := url.Values{"all": {"1"}}
-	if network != "" {
-		q.Set("filters", `{"network":["`+network+`"]}`)
+	if value != "" {
+		q.Set("filters", `{"`+filter+`":["`+value+`"]}`)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var out []container
 	return out, k.call(ctx, http.MethodGet, "/containers/json?"+q.Encode(), nil, &out)
+}
+
+// started tells the id of each container that starts, until Docker or the context ends; `listening` once nothing is missed.
+func (k *docker) started(ctx context.Context, listening func(), tell func(id string)) error {
+	q := url.Values{"filters": {`{"type":["container"],"event":["start"]}`}}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://docker/events?"+q.Encode(), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := k.http.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return statusError{resp.StatusCode, "events"}
+	}
+	listening()
+	for events := json.NewDecoder(resp.Body); ; {
+		var e struct{ Actor struct{ ID string } }
+		if err := events.Decode(&e); err != nil {
+			return err
+		}
+		if e.Actor.ID != "" {
+			tell(e.Actor.ID)
+		}
+	}
 }
 
 func withEndpoint(list []container, endpoint string) (container, attachment, bool) {

@@ -7,7 +7,7 @@
 //	ipam.go       addresses                     network.go    networks, profiles
 //	owner.go      who may have a fixed address  endpoint.go   endpoints, veth pairs
 //	docker.go     Docker's own API              reconcile.go  what was left behind or taken away
-//	ensure.go     Docker networks that must exist
+//	ensure.go     Docker networks that must exist       labels.go     what policies know a container by
 package driver
 
 import (
@@ -74,6 +74,7 @@ func logf(format string, args ...any) { log.Printf("docker-driver: "+format, arg
 // Watch reconciles now and then, and at once when somebody else removes an endpoint of this node.
 func (d *Driver) Watch(ctx context.Context) {
 	go d.watchEndpoints(ctx)
+	go d.watchStarts(ctx)
 	tick := time.NewTicker(d.Config.Reconcile)
 	defer tick.Stop()
 	for {

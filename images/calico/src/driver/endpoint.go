@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
-	"time"
+	"os"
 
 	libapi "github.com/projectcalico/calico/libcalico-go/lib/apis/v3"
 	cerrors "github.com/projectcalico/calico/libcalico-go/lib/errors"
@@ -101,6 +100,7 @@ func (d *Driver) join(ctx context.Context, r *request) (any, error) {
 	if err := netlink.LinkAdd(veth); err != nil {
 		return nil, fmt.Errorf("veth: %w", err)
 	}
+	noIPv6(la.Name)
 	if err := netlink.LinkSetUp(veth); err != nil {
 		return nil, fmt.Errorf("veth: %w", err)
 	}
@@ -110,6 +110,15 @@ func (d *Driver) join(ctx context.Context, r *request) (any, error) {
 		"Gateway":       gateway,
 		"StaticRoutes":  []obj{{"Destination": gateway + "/32", "RouteType": 1, "NextHop": ""}},
 	}, nil
+}
+
+// noIPv6 takes IPv6 off the host's end: Felix keeps rules for IPv4 only, and a container that gave itself a link-local address
+// would reach whatever of the host listens on all addresses.
+func noIPv6(link string) {
+	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/disable_ipv6", []byte("1"), 0o644)
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without IPv6
+		logf("%s: %v", link, err)
+	}
 }
 
 func (d *Driver) leave(_ context.Context, r *request) (any, error) {
@@ -124,61 +133,5 @@ func delLink(name string) {
 	}
 	if err := netlink.LinkDel(l); err != nil {
 		logf("%s: %v", name, err)
-	}
-}
-
-// label copies the container's labels onto its endpoint, for policy selectors. Docker shows
-// a container's endpoint only once the container runs, so this follows the start.
-func (d *Driver) label(network, endpoint string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Second)
-	defer cancel()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(250 * time.Millisecond):
-		}
-		list, err := d.docker.containers(ctx, network)
-		if err != nil {
-			continue
-		}
-		if c, _, ok := withEndpoint(list, endpoint); ok {
-			d.patch(ctx, endpoint, c.ID, endpointLabels(c.Labels))
-			return
-		}
-	}
-}
-
-func endpointLabels(of map[string]string) map[string]string {
-	labels := map[string]string{}
-	for k, v := range of {
-		if name, ok := strings.CutPrefix(k, labelPfx); ok {
-			labels[name] = v
-		}
-	}
-	return labels
-}
-
-func (d *Driver) patch(ctx context.Context, endpoint, containerID string, labels map[string]string) {
-	name, err := d.wepName(endpoint)
-	if err != nil {
-		return
-	}
-	for i := 0; i < 5; i++ {
-		w, err := d.c.WorkloadEndpoints().Get(ctx, namespace, name, options.GetOptions{})
-		if err != nil {
-			return
-		}
-		if w.Labels == nil {
-			w.Labels = map[string]string{}
-		}
-		for k, v := range labels {
-			w.Labels[k] = v
-		}
-		w.Spec.ContainerID = containerID
-		if _, err = d.c.WorkloadEndpoints().Update(ctx, w, options.SetOptions{}); err == nil {
-			return
-		}
-		logf("labels of %.12s: %v", endpoint, err)
 	}
 }

@@ -3,7 +3,6 @@ package driver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 
@@ -13,7 +12,7 @@ import (
 )
 
 // createNetwork keeps the profile's name (-o profile=NAME) and makes the profile if it is
-// missing: containers that share it reach one another, and may go out anywhere.
+// missing. It allows nothing: what containers may do is said by policies, or by a profile that is there before.
 func (d *Driver) createNetwork(ctx context.Context, r *request) (any, error) {
 	profile := d.profileOption(r)
 	if err := d.ensureProfile(ctx, profile); err != nil {
@@ -32,14 +31,9 @@ func (d *Driver) profileOption(r *request) string {
 }
 
 func (d *Driver) ensureProfile(ctx context.Context, name string) error {
-	const label = "docker-network"
 	p := api.NewProfile()
 	p.Name = name
-	p.Spec.LabelsToApply = map[string]string{label: name}
-	p.Spec.Ingress = []api.Rule{{
-		Action: api.Allow, Source: api.EntityRule{Selector: fmt.Sprintf("%s == '%s'", label, name)},
-	}}
-	p.Spec.Egress = []api.Rule{{Action: api.Allow}}
+	p.Spec.LabelsToApply = map[string]string{"docker-network": name}
 	_, err := d.c.Profiles().Create(ctx, p, options.SetOptions{})
 	var exists cerrors.ErrorResourceAlreadyExists
 	if errors.As(err, &exists) {

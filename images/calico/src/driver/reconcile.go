@@ -20,10 +20,7 @@ func (d *Driver) watchEndpoints(ctx context.Context) {
 			for e := range w.ResultChan() {
 				gone, ok := e.Previous.(*libapi.WorkloadEndpoint)
 				if e.Type == watch.Deleted && ok && gone.Spec.Node == d.Node {
-					select {
-					case d.wake <- struct{}{}:
-					default:
-					}
+					d.wakeUp()
 				}
 				if e.Type == watch.Error {
 					break
@@ -60,6 +57,7 @@ func (d *Driver) Reconcile(ctx context.Context) {
 	}
 	d.cutLost(ctx, mine, containers)
 	if err == nil {
+		d.relabel(ctx, mine, containers)
 		d.sweep(ctx, mine, containers)
 	}
 }
@@ -125,7 +123,7 @@ func (d *Driver) cutLost(ctx context.Context, mine map[string]libapi.WorkloadEnd
 				delLink(name)
 				d.docker.stop(ctx, c, a.IPAddress)
 			} else {
-				d.restore(ctx, a)
+				d.restore(ctx, c, a)
 			}
 			known[name] = true
 		}
@@ -142,7 +140,7 @@ func (d *Driver) cutLost(ctx context.Context, mine map[string]libapi.WorkloadEnd
 }
 
 // restore writes an endpoint again that etcd has lost (an old backup, a wiped datastore).
-func (d *Driver) restore(ctx context.Context, a attachment) {
+func (d *Driver) restore(ctx context.Context, c container, a attachment) {
 	ip := cnet.ParseIP(a.IPAddress)
 	if ip == nil {
 		return
@@ -158,7 +156,9 @@ func (d *Driver) restore(ctx context.Context, a attachment) {
 	r.Interface = &struct{ Address, AddressIPv6, MacAddress string }{a.IPAddress + "/32", "", a.MacAddress}
 	if _, err := d.createEndpoint(ctx, r); err != nil {
 		logf("endpoint %.12s: %v", a.EndpointID, err)
+		return
 	}
+	d.patch(ctx, a.EndpointID, c)
 }
 
 func (d *Driver) isLost(ctx context.Context, address string) bool {

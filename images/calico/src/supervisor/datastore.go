@@ -44,14 +44,21 @@ func answers(c clientv3.Interface) func(context.Context) error {
 	}
 }
 
-// labelNode sets the labels that differ; others are left alone.
-func labelNode(c clientv3.Interface, node string, labels map[string]string) func(context.Context) error {
+// describeNode sets the labels that differ, others are left alone, and whether the node is a route reflector.
+func describeNode(c clientv3.Interface, node string, labels map[string]string, cluster string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		n, err := c.Nodes().Get(ctx, node, options.GetOptions{})
 		if err != nil {
 			return err
 		}
-		if !merge(&n.Labels, labels) {
+		changed := merge(&n.Labels, labels)
+		if n.Spec.BGP == nil {
+			return fmt.Errorf("node %s has no BGP address yet", node)
+		}
+		if n.Spec.BGP.RouteReflectorClusterID != cluster {
+			n.Spec.BGP.RouteReflectorClusterID, changed = cluster, true
+		}
+		if !changed {
 			return nil
 		}
 		_, err = c.Nodes().Update(ctx, n, options.SetOptions{})

@@ -8,6 +8,7 @@ package supervisor
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -29,6 +30,7 @@ const linger = 8 * time.Second
 type Settings struct {
 	Node     string
 	Labels   map[string]string
+	Cluster  string // of a route reflector: its cluster's id, in the form of an IPv4 address; "" for other nodes
 	Networks string
 	Profile  string
 	MTU      string
@@ -50,6 +52,7 @@ func env(name, otherwise string) string {
 func Load() (Settings, error) {
 	s := Settings{
 		Node:     os.Getenv("NODENAME"),
+		Cluster:  os.Getenv("CALICO_REFLECTOR_CLUSTER"),
 		Networks: env("CALICO_DOCKER_NETWORKS", "calico"),
 		Profile:  env("CALICO_DOCKER_PROFILE", "aerie"),
 		MTU:      env("CALICO_DOCKER_MTU", "1500"),
@@ -65,6 +68,9 @@ func Load() (Settings, error) {
 	}
 	if s.Node != strings.ToLower(s.Node) {
 		return s, fmt.Errorf("NODENAME=%s: Calico's node names are lower case", s.Node)
+	}
+	if s.Cluster != "" && net.ParseIP(s.Cluster).To4() == nil {
+		return s, fmt.Errorf("CALICO_REFLECTOR_CLUSTER=%s: write an IPv4 address", s.Cluster)
 	}
 	var err error
 	if s.Labels, err = parseLabels(os.Getenv("CALICO_NODE_LABELS")); err != nil {

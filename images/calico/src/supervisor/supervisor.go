@@ -97,7 +97,7 @@ func daemons(
 	}{
 		{"etcd", answers(c)},
 		{"startup", func(ctx context.Context) error { return self(ctx, "calico-node", "-startup") }},
-		{"labels", labelNode(c, s.Node, s.Labels)},
+		{"node", describeNode(c, s.Node, s.Labels, s.Cluster)},
 		{"objects", applyObjects(s.Objects)},
 		// Before BIRD: what another node took over must not be announced from here again.
 		{"addresses", d.Cut},

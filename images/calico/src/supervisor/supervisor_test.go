@@ -68,6 +68,14 @@ func TestLoadNamesWhatIsMissing(t *testing.T) {
 	if s, err := Load(); err != nil || s.Profile != "aerie" || s.Interval != 15*time.Second {
 		t.Errorf("%+v %v", s, err)
 	}
+	t.Setenv("CALICO_REFLECTOR_CLUSTER", "torino")
+	if _, err := Load(); err == nil || !strings.Contains(err.Error(), "IPv4 address") {
+		t.Error(err)
+	}
+	t.Setenv("CALICO_REFLECTOR_CLUSTER", "172.31.1.10")
+	if s, err := Load(); err != nil || s.Cluster != "172.31.1.10" {
+		t.Errorf("%+v %v", s, err)
+	}
 	t.Setenv("NODENAME", "Torino-1")
 	if _, err := Load(); err == nil || !strings.Contains(err.Error(), "lower case") {
 		t.Error(err)

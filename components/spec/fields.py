@@ -1,0 +1,119 @@
+"""The kinds of single values that the configuration has, each with what to write instead of a wrong one."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def matches(pattern: str, says: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(says)
+        return value
+
+    return AfterValidator(check)
+
+
+def _text(says: str) -> BeforeValidator:
+    """Only a text is taken: of a number, `ipaddress` makes an address such as 0.0.0.12."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, int):
+            raise ValueError(says)
+        return value
+
+    return BeforeValidator(check)
+
+
+NETWORK_FORM = "is no IPv4 network|write a network such as 172.31.1.0/24, no host bits set"
+ADDRESS_FORM = "is no IPv4 address|write an address such as 10.66.0.10"
+Cidr = Annotated[IPv4Network, _text(NETWORK_FORM)]
+Address = Annotated[IPv4Address, _text(ADDRESS_FORM)]
+
+NAME = r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"
+NAME_FORM = "is no name|write 1 to 20 of a-z, 0-9 and '-', a letter first and no '-' last"
+Name = Annotated[str, matches(NAME, NAME_FORM)]
+SiteName = Annotated[  # the VPN's interface wg-<site> has at most 15 characters
+    str,
+    matches(
+        r"[a-z]([a-z0-9-]{0,10}[a-z0-9])?",
+        "is no name of a site|write 1 to 12 of a-z, 0-9 and '-', a letter first and no '-' last",
+    ),
+]
+GroupLabel = Annotated[  # <site>-<group>-<number> is a machine's name
+    str,
+    matches(
+        r"(?!(agent|front|front-end)$)[a-z]([a-z0-9-]{0,10}[a-z])?",
+        "is no name of a group|write 1 to 12 of a-z, 0-9 and '-', a letter first and last; not agent nor front-end",
+    ),
+]
+UserName = Annotated[
+    str,
+    matches(
+        r"[a-z_][a-z0-9_-]{0,31}",
+        "is no POSIX user name|write a-z, 0-9, '_' and '-', at most 32, with a letter or '_' first",
+    ),
+]
+PUBLIC_KEY = (
+    r"(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com) [A-Za-z0-9+/]{40,}={0,2}( .*)?"
+)
+PublicKey = Annotated[
+    str,
+    matches(
+        PUBLIC_KEY,
+        "is no SSH public key|write the one line of a .pub file, such as ssh-ed25519 AAAA... name",
+    ),
+]
+
+AbsolutePath = Annotated[
+    str,
+    matches(
+        r"(/[A-Za-z0-9_.@%+-]+)+",
+        "is no absolute path|write such as /data/software: a-z, A-Z, 0-9 and '_.@%+-' between its slashes",
+    ),
+]
+Device = Annotated[str, matches(r"/dev(/[A-Za-z0-9_.-]+)+", "is no device|write its path, such as /dev/fuse")]
+UlimitName = Annotated[
+    str,
+    matches(
+        "core|cpu|data|fsize|locks|memlock|msgqueue|nice|nofile|nproc|rss|rtprio|rttime|sigpending|stack",
+        "is no ulimit|write one that Docker knows, such as nofile, nproc, memlock, core",
+    ),
+]
+ULIMIT_FORM = "is no limit|write SOFT or SOFT:HARD, whole numbers or -1, such as 1024:65536"
+Ulimit = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if isinstance(value, int) and not isinstance(value, bool) else value),
+    matches(r"(-1|\d{1,18})(:(-1|\d{1,18}))?", ULIMIT_FORM),
+]
+VariableName = Annotated[
+    str,
+    matches(
+        r"(?!AERIE_|CONDOR_|LD_)[A-Za-z][A-Za-z0-9_]*",
+        "is no variable that is yours to set|write letters, digits and '_', a letter first, and not AERIE_, CONDOR_ or LD_",
+    ),
+]
+AttributeValue = Annotated[
+    str, matches(r"[A-Za-z0-9_.-]+", "is no value of an attribute|write letters, digits and '_.-'")
+]
+GroupName = Annotated[
+    str,
+    matches(
+        r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*",
+        "is no accounting group|write letters, digits and '_', with a dot before a subgroup",
+    ),
+]
+
+Rotation = dict[str, Annotated[int, Field(ge=0)]]  # identity -> which generation of it
+
+
+class Model(BaseModel):
+    """Frozen, and no key is let through that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,1 @@
+"""The policy pack: what must hold for every stack, judged at each preview. The rules are in `rules`, as pure functions."""

@@ -1,0 +1,1 @@
+"""What must hold, as functions from resources to violations. No Pulumi here: the pack, the tests and the tools ask alike."""
