@@ -67,7 +67,8 @@ class Federation(pulumi.ComponentResource):
             name=f"{spec.name}-registry-mirror",
             image=image.image_id,
             network_mode="host",
-            memory=256,  # MB
+            memory=256,  # MB; both, or Docker refuses to change it
+            memory_swap=256,
             restart="unless-stopped",
             must_run=True,
             envs=[f"LISTEN={spec.images.registry}", "MODE=ro"],

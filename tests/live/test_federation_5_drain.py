@@ -115,6 +115,10 @@ def all_ran_once(rows: list[list[str]], count: int) -> None:
 def with_jobs(farm: Farm, pool: FrameworkPool, folder: str, act: Callable[[str, set[str]], None]) -> str:
     """`act` on a machine while jobs of both pools run and executors of the framework's pool there have some; the machine. All jobs end
     well, started once."""
+    # Its executors first: they take longer to come than the jobs run.
+    first = pool.submit_sleeps(f"{folder}-first", 6, 25)
+    wait_for("it has six executors", lambda: len(pool.running(first)) == 6, 120)
+    pool.wait_jobs(f"{folder}-first", 60)
     mine, theirs = pool.submit_sleeps(folder, 6, LENGTH), farm.submit(folder, LENGTH, 6)
     wait_for("the jobs run", lambda: len(pool.running(mine)) == 6 and len(farm.running(theirs)) == 6, 90)
     machine, executors = next(iter(wait_for("a job runs on an agent", lambda: busy(pool), 20).items()))
