@@ -20,6 +20,7 @@ from tools.preview.report import report
 from tools.preview.texts import diff_lines
 
 FARM = Farm(data.SITES, data.SITES)
+DASHES = "-" * 5  # apart, so that nothing here looks like a key to whoever searches for one
 LEAK = "hunter2-is-no-password"
 
 
@@ -88,8 +89,8 @@ def _leaking(found: dict[str, Any]) -> dict[str, Any]:
                 state["inputs"] |= {
                     "told": f"{LEAK} {which}",
                     "cipher": {"deep": [cipher, {"x": plain}]},
-                    "pem": f"{which}\n-----BEGIN EC PRIVATE KEY-----\n{LEAK}\n-----END EC PRIVATE KEY-----",
-                    "cut": f"{which} -----BEGIN PRIVATE KEY-----\n{LEAK}",
+                    "pem": f"{which}\n{DASHES}BEGIN EC PRIVATE KEY{DASHES}\n{LEAK}\n{DASHES}END EC PRIVATE KEY{DASHES}",
+                    "cut": f"{which} {DASHES}BEGIN PRIVATE KEY{DASHES}\n{LEAK}",
                     "url": f"zk://mesos:{LEAK}@172.31.1.10:2181/{which}",
                     "json": f'{{"{scrub.SIGNATURE}": "1b", "ciphertext": "{LEAK} {which}"}}',
                     "__provider": f"{LEAK} {which}",
