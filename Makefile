@@ -36,14 +36,14 @@ test: setup ## everything: lint, unit tests, and the live tests on a real federa
 	@tools/test
 
 preview: setup ## what a change would do: STACK="torino cnaf", or SINCE=origin/main, or all stacks
-	@$(ENV); $(PYTHON) -m tools.preview $(addprefix -s ,$(STACK)) $${SINCE:+--changed-since "$$SINCE"} \
+	@$(ENV); $(PYTHON) -m tools.preview --policy-pack policy $(addprefix -s ,$(STACK)) $${SINCE:+--changed-since "$$SINCE"} \
 		$${COMMENT:+--markdown "$$COMMENT"} $${REVIEW:+--save "$$REVIEW"} --platform "$${PLATFORM:-github}"
 
 comment: setup ## in a CI: COMMENT, a file of make preview, as the one comment of the pull request
 	@$(PYTHON) -m tools.preview.comment "$$COMMENT"
 
 apply: setup ## apply what was reviewed (REVIEW, a file of make preview), one stack at a time
-	@$(ENV); $(PYTHON) -m tools.preview.apply --reviewed "$$REVIEW"
+	@$(ENV); $(PYTHON) -m tools.preview.apply --policy-pack policy --reviewed "$$REVIEW"
 
 drift: setup ## what somebody changed by hand; ISSUE=yes in a CI: as the one issue
 	@$(ENV); $(PYTHON) -m tools.preview.drift $${ISSUE:+--issue}
