@@ -191,7 +191,7 @@ def up(console: Console, count: int, root: Path = ROOT) -> None:
     with phases.phase("stacks"):
         init_stacks(root, [name for step in steps for name in step])
         for name in [name for step in steps for name in step]:
-            for did in recover(aerie_home(federation), name, federation.name, root):
+            for did in recover(aerie_home(federation), name, federation.name):
                 console.print(f"  {did}", highlight=False)
     with phases.phase("federation"):
         stacks.run("up", steps[0], console, logs, root)
@@ -244,7 +244,7 @@ def down(console: Console, jobs_too: bool = False, root: Path = ROOT) -> None:
     logs = aerie_home(federation) / "logs"
     there = existing_stacks(root)
     for name in sorted(there):
-        recover(aerie_home(federation), name, federation.name, root)
+        recover(aerie_home(federation), name, federation.name)
     # What still runs once the pools are gone is Marathon apps of somebody's own: with all sites going there is nowhere else for them.
     os.environ[ALL_GO] = "yes"
     trouble = ""

@@ -55,16 +55,18 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def recover(home: Path, stack: str, federation: str, root: Path, project: str = "aerie") -> list[str]:
+def recover(home: Path, stack: str, federation: str, project: str = "aerie") -> list[str]:
     """Frees the stack if nobody holds it any more, and removes what was half made; what it did, in words.
 
     Only objects that carry the federation's label are removed.
     """
     did = []
     folder = home / "state" / ".pulumi" / "locks" / "organization" / project / stack
-    locks = [_read(f) for f in folder.glob("*.json")] if folder.is_dir() else []
-    if stale_locks(locks, socket.gethostname(), _alive):
-        subprocess.run(["pulumi", "cancel", stack, "--yes"], cwd=root, capture_output=True, check=True)
+    locks = {file: _read(file) for file in folder.glob("*.json")} if folder.is_dir() else {}
+    if stale_locks(locks.values(), socket.gethostname(), _alive):
+        # As `pulumi cancel` does, which needs the stack's program and plugins to be well for it.
+        for file in locks:
+            file.unlink(missing_ok=True)
         did.append(f"{stack}: freed from a run that was cut off")
     for kind, name in half_made(_read(home / "state" / ".pulumi" / "stacks" / project / f"{stack}.json")):
         what, remove = KINDS[kind]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tools.recovery import half_made, stale_locks
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+from tools.recovery import half_made, recover, stale_locks
 
 
 def test_a_lock_is_stale_only_if_its_process_ended_here() -> None:
@@ -31,3 +37,18 @@ def test_only_docker_objects_whose_creation_had_begun_are_half_made() -> None:
         ("docker:index/volume:Volume", "aerie-torino-agent-3-docker"),
     ]
     assert half_made({}) == []
+
+
+def test_a_lock_of_a_dead_process_is_taken_away_and_no_other(tmp_path: Path) -> None:
+    folder = tmp_path / "state" / ".pulumi" / "locks" / "organization" / "aerie" / "cnaf"
+    folder.mkdir(parents=True)
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    dead = {"pid": ended.pid, "hostname": socket.gethostname()}
+    (folder / "a.json").write_text(json.dumps(dead))
+    assert recover(tmp_path, "cnaf", "aerie") == ["cnaf: freed from a run that was cut off"]
+    assert list(folder.iterdir()) == []
+    for other in ({**dead, "pid": os.getpid()}, {**dead, "hostname": "elsewhere"}, {}):
+        (folder / "a.json").write_text(json.dumps(other))
+        assert recover(tmp_path, "cnaf", "aerie") == []
+        assert (folder / "a.json").is_file()
