@@ -1,0 +1,109 @@
+"""What every command says in the same way: results, refusals, and what to do next."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+
+P = ParamSpec("P")
+R = TypeVar("R")
+WRONG, UNABLE, INTERRUPTED = 1, 2, 130  # exit statuses: something is wrong; it could not be asked or done; Ctrl-C
+
+# Everything that is meant to be read: (module, class, exit status). By name, so that none is imported to look.
+TOLD = (
+    ("components.spec.problems", "ConfigError", UNABLE),
+    ("components.batch.framework_client", "FrameworkError", WRONG),
+    ("tools.farm", "Refused", WRONG),
+    ("tools.stacks", "StackFailed", WRONG),
+    ("tools.status_stacks", "PulumiFailed", UNABLE),
+    ("tools.reach", "NotUp", UNABLE),
+    ("tools.image_tags", "ImageError", UNABLE),
+    ("aerie.environment", "NoEnvironment", UNABLE),
+)
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the text says why, `do` what to do instead."""
+
+    def __init__(self, text: str, do: str = "", status: int = WRONG) -> None:
+        super().__init__(text)
+        self.do, self.status = do, status
+
+
+def next_(text: str, err: bool = False) -> None:
+    """The line that every end has; on standard error where there was no result."""
+    if not err:
+        typer.echo("")
+    typer.echo(f"{typer.style('Next:', bold=True)} {text}", err=err)
+
+
+def put_json(value: Any) -> None:
+    """The only thing on standard output under --json."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+
+
+def wrote(changes: Mapping[str, str | None], do: str, json_: bool) -> None:
+    """What was written and deleted, and what to do next."""
+    if json_:
+        put_json(
+            {
+                "written": [n for n, text in changes.items() if text is not None],
+                "deleted": [n for n, text in changes.items() if text is None],
+                "next": do,
+            }
+        )
+        return
+    for name, text in changes.items():
+        typer.echo(f"{name} {'is deleted' if text is None else 'is written'}")
+    next_(do)
+
+
+def end(status: int) -> NoReturn:
+    """Leaves with this exit status."""
+    raise typer.Exit(status)
+
+
+def command(work: Callable[P, R]) -> Callable[P, R]:
+    """A command whose known failures are told in plain words, without a stack of calls."""
+
+    @functools.wraps(work)
+    def told(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return work(*args, **kwargs)
+        except Refused as error:
+            _tell(str(error))
+            if error.do:
+                next_(error.do, err=True)
+            raise typer.Exit(error.status) from error
+        except KeyboardInterrupt as error:
+            typer.secho("interrupted; the same command goes on from here", fg="yellow", err=True)
+            raise typer.Exit(INTERRUPTED) from error
+        except (typer.Exit, typer.Abort, SystemExit):
+            raise
+        except Exception as error:
+            status = _known(error)
+            if status is None:
+                raise
+            _tell(str(error))
+            next_("mend that and say it again; aerie doctor looks at everything", err=True)
+            raise typer.Exit(status) from error
+
+    return told
+
+
+def _tell(text: str) -> None:
+    typer.secho(text, fg="red", err=True)
+
+
+def _known(error: Exception) -> int | None:
+    """The exit status of a failure that is meant to be read, None for one that is a mistake of ours."""
+    for module, name, status in TOLD:
+        kind = getattr(sys.modules.get(module), name, None)
+        if isinstance(kind, type) and isinstance(error, kind):
+            return status
+    return None
