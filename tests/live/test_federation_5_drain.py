@@ -136,6 +136,7 @@ def test_a_machine_is_made_anew_while_jobs_run(farm: Farm, moving: FrameworkPool
         return docker("inspect", "-f", "{{.Created}}", farm.machine(machine)).stdout
 
     before = {m: born(m) for m in ("torino-agent-2", "cnaf-agent-1", "bari-agent-1")}
+    kept = {site: (farm.path / f"Pulumi.{site}.yaml").read_text() for site in SITES}
     said = ""
 
     def replace(machine: str, executors: set[str]) -> None:
@@ -151,13 +152,18 @@ def test_a_machine_is_made_anew_while_jobs_run(farm: Farm, moving: FrameworkPool
             f"{machine}, {len(executors)} executors at work on it, was made anew within {time.monotonic() - start:.0f} s"
         )
 
-    machine = with_jobs(farm, moving, "anew", replace)
+    try:
+        machine = with_jobs(farm, moving, "anew", replace)
+    finally:
+        for name, text in kept.items():
+            (farm.path / f"Pulumi.{name}.yaml").write_text(text)
     assert "waiting for" in said and f"{machine} is drained" in said, said
     assert born(machine) != before[machine]
     address = address_of(farm, machine)
     wait_for("its agent is active", lambda: active(operator, address), 30)
     assert nobody_is_in_maintenance(operator)
     takes_tasks(farm, machine)
+    farm.up(machine.split("-")[0])
     assert farm.preview(machine.split("-")[0]) == {}
 
 
