@@ -11,11 +11,11 @@ import yaml
 from ..iaas.machine import Machine
 from ..spec.model import Federation
 from .links import linked_sites
+from .objects import calico_object
 from .policy import base_policies
 from .topology_counts import path_limit
 
 PROFILE = "aerie"
-API = "projectcalico.org/v3"
 SHORTEST_BOUND = 4  # with tunnels between all sites more of them may be lost than one
 
 
@@ -32,10 +32,6 @@ def border_path(federation: Federation) -> int:
     return max(SHORTEST_BOUND, path_limit(tunnels))
 
 
-def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec}
-
-
 def _pool(name: str, cidr: IPv4Network, selector: str, block: int) -> dict[str, Any]:
     spec = {
         "cidr": str(cidr),
@@ -45,7 +41,7 @@ def _pool(name: str, cidr: IPv4Network, selector: str, block: int) -> dict[str, 
         "natOutgoing": True,
         "nodeSelector": selector,
     }
-    return _object("IPPool", name, spec)
+    return calico_object("IPPool", name, spec)
 
 
 def node_labels(federation: Federation, machine: Machine) -> dict[str, str]:
@@ -73,18 +69,18 @@ def bgp_objects(federation: Federation, site: str) -> list[dict[str, Any]]:
     mesh = federation.network.topology == "full-mesh"
     reflectors = f"site == '{site}' && reflector == 'true'"
     out = [
-        _object(
+        calico_object(
             "BGPConfiguration",
             "default",
             {"nodeToNodeMeshEnabled": mesh, "logSeverityScreen": "Warning"},
         ),
-        _object(
+        calico_object(
             "BGPPeer",
             f"{site}-nodes",
             {"nodeSelector": f"site == '{site}' && reflector != 'true'", "peerSelector": reflectors},
         ),
         # By its name (the AS) BIRD's configuration knows whose these are: confd/templates/bird.cfg.template.
-        _object(
+        calico_object(
             "BGPFilter",
             f"as-{own.as_number}-{site}",
             {
@@ -98,7 +94,7 @@ def bgp_objects(federation: Federation, site: str) -> list[dict[str, Any]]:
     ]
     if own.links is None or own.links:
         borders = {"nodeSelector": reflectors, "peerSelector": _linked(site, own.links)}
-        out.append(_object("BGPPeer", f"{site}-borders", borders))
+        out.append(calico_object("BGPPeer", f"{site}-borders", borders))
     return out
 
 
@@ -112,7 +108,7 @@ def calico_objects(federation: Federation, site: str) -> list[dict[str, Any]]:
         # "!all()": no address of it is given out unless it is asked for.
         _pool("fixed", net.fixed, "!all()", 32),
         # Policies alone say who may talk to whom.
-        _object("Profile", PROFILE, {"labelsToApply": {"docker-network": PROFILE}}),
+        calico_object("Profile", PROFILE, {"labelsToApply": {"docker-network": PROFILE}}),
     ]
 
 

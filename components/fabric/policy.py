@@ -17,24 +17,16 @@ from ..spec import addresses
 from ..spec.model import Federation, Pool
 from ..spec.policy_rules import NEVER_OUTSIDE, TOOLS_POOL, own_networks
 from ..spec.pool_network import Closing, Opening
+from .objects import Object, calico_object
 
-Object = dict[str, Any]
 Rule = dict[str, Any]
 
-API = "projectcalico.org/v3"
 NET_LABEL = "aerie-net"  # of sets of addresses: what they are to the federation
 TOOLS_PORT = 5201  # where the tools' probes measure throughput
 FRAMEWORK_ROLE = "framework"
 # Policies are asked in this order, and the first rule that fits decides. A pool's own `deny_to` and `deny_from` come
 # after what must work in any case.
 FRONT_ENDS, FRAMEWORK, POOL, TOOLS, REST = 100, 200, 300, 400, 10000
-
-
-def _object(kind: str, name: str, spec: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> Object:
-    metadata: dict[str, Any] = {"name": name}
-    if labels:
-        metadata["labels"] = dict(labels)
-    return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": dict(spec)}
 
 
 def _policy(
@@ -47,7 +39,7 @@ def _policy(
             spec["types"].append(kind)
             if rules:
                 spec[kind.lower()] = rules
-    return _object("GlobalNetworkPolicy", name, spec)
+    return calico_object("GlobalNetworkPolicy", name, spec)
 
 
 def _rule(name: str, action: str, **match: Any) -> Rule:
@@ -84,7 +76,7 @@ def base_policies(federation: Federation, site: str) -> list[Object]:
     }
     return [
         *(
-            _object("GlobalNetworkSet", f"{what}-{site}", {"nets": nets}, {NET_LABEL: what})
+            calico_object("GlobalNetworkSet", f"{what}-{site}", {"nets": nets}, {NET_LABEL: what})
             for what, nets in sets.items()
             if nets
         ),

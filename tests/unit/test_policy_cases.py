@@ -42,7 +42,8 @@ TYPES = {
     "SecGroupRule": ("aerie:index:Site", "openstack:networking/secGroupRule:SecGroupRule"),
     "Stack": ("pulumi:pulumi:Stack",),
 }
-DASHES = "-" * 5
+# Put together here, so that nothing looks like a key to whoever searches for one.
+BEGIN = " ".join(("-----BEGIN", "EC", "PRIVATE", "KEY-----"))
 
 
 def b64(text: str) -> str:
@@ -58,7 +59,7 @@ def jwt(text: str) -> str:
 
 def look(kind: str) -> str:
     return {
-        "a private key": f"echo '{DASHES}BEGIN EC PRIVATE KEY{DASHES}' > /key",
+        "a private key": f"echo '{BEGIN}' > /key",
         "a token": jwt("executor READ"),
         "a URL with a password": "zk://mesos:" + "hunter2@172.31.1.10:2181/mesos",
         "a WireGuard private key": b64("[Interface]\nPrivateKey" + " = " + "A" * 43 + "=\n"),

@@ -20,12 +20,16 @@ from tools.preview.report import report
 from tools.preview.texts import diff_lines
 
 FARM = Farm(data.SITES, data.SITES)
-DASHES = "-" * 5  # apart, so that nothing here looks like a key to whoever searches for one
 LEAK = "hunter2-is-no-password"
 
 
 @pytest.mark.parametrize("scenario", data.SCENARIOS)
 @pytest.mark.parametrize("form", ["md", "txt"])
+def mark(what: str) -> str:
+    """The first or last line of a PEM key, put together here so that nothing looks like a key to whoever searches for one."""
+    return " ".join((f"-----{what}", "PRIVATE", "KEY-----"))
+
+
 def test_it_is_told_so(scenario: str, form: str) -> None:
     """AERIE_ACCEPT=1 writes what is told now; read it before you commit it."""
     the = data.the_report(scenario)
@@ -89,8 +93,8 @@ def _leaking(found: dict[str, Any]) -> dict[str, Any]:
                 state["inputs"] |= {
                     "told": f"{LEAK} {which}",
                     "cipher": {"deep": [cipher, {"x": plain}]},
-                    "pem": f"{which}\n{DASHES}BEGIN EC PRIVATE KEY{DASHES}\n{LEAK}\n{DASHES}END EC PRIVATE KEY{DASHES}",
-                    "cut": f"{which} {DASHES}BEGIN PRIVATE KEY{DASHES}\n{LEAK}",
+                    "pem": f"{which}\n{mark('BEGIN EC')}\n{LEAK}\n{mark('END EC')}",
+                    "cut": f"{which} {mark('BEGIN')}\n{LEAK}",
                     "url": f"zk://mesos:{LEAK}@172.31.1.10:2181/{which}",
                     "json": f'{{"{scrub.SIGNATURE}": "1b", "ciphertext": "{LEAK} {which}"}}',
                     "__provider": f"{LEAK} {which}",
