@@ -23,13 +23,13 @@ FARM = Farm(data.SITES, data.SITES)
 LEAK = "hunter2-is-no-password"
 
 
-@pytest.mark.parametrize("scenario", data.SCENARIOS)
-@pytest.mark.parametrize("form", ["md", "txt"])
 def mark(what: str) -> str:
     """The first or last line of a PEM key, put together here so that nothing looks like a key to whoever searches for one."""
     return " ".join((f"-----{what}", "PRIVATE", "KEY-----"))
 
 
+@pytest.mark.parametrize("scenario", data.SCENARIOS)
+@pytest.mark.parametrize("form", ["md", "txt"])
 def test_it_is_told_so(scenario: str, form: str) -> None:
     """AERIE_ACCEPT=1 writes what is told now; read it before you commit it."""
     the = data.the_report(scenario)
