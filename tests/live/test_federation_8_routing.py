@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from federation import Farm, docker, wait_for
@@ -196,11 +197,11 @@ def test_running_traffic_outlives_the_control_plane(farm: Farm, probes: dict[str
     wait_for("all is well", lambda: farm.run("make", "status", check=False).returncode == 0, 240, 3)
 
 
-def test_a_site_announces_only_what_is_its_own(farm: Farm, probes: dict[str, Probe]) -> None:
-    """A front-end whose filters are off announces another site's LAN and containers, and a part of its own: nobody believes it."""
+@contextmanager
+def unfiltered(farm: Farm, nets: list[str]) -> Iterator[None]:
+    """cnaf's front-end with its filters off announces these, the last of which has left it; as it was afterwards."""
     config = "/etc/calico/confd/config/bird.cfg"
-    stolen = ("172.24.1.0/24", "10.75.0.0/18", "10.75.7.0/24", "10.75.100.0/24", "198.51.100.0/24")
-    lines = "".join(f"\\n  route {net} blackhole;" for net in stolen)
+    lines = "".join(f"\\n  route {net} blackhole;" for net in nets)
     edit = (
         f"cp {config} /tmp/kept.cfg && sed -i 's/export_border();/accept;/; /^protocol static/,/ipv4;/ s|ipv4;|ipv4;{lines}|' {config} && "
         "birdc -s /run/calico/bird.ctl configure"
@@ -209,10 +210,20 @@ def test_a_site_announces_only_what_is_its_own(farm: Farm, probes: dict[str, Pro
         farm.on("cnaf-front-end", "docker", "exec", "calico", "sh", "-c", edit)
         sent = wait_for(
             "it is announced",
-            lambda: "198.51.100.0/24" in routes(farm, "cnaf-front-end", "export", peer(farm, "cnaf", "bari")),
+            lambda: nets[-1] in routes(farm, "cnaf-front-end", "export", peer(farm, "cnaf", "bari")),
             20,
         )
         assert sent
+        yield
+    finally:
+        undo = f"cp /tmp/kept.cfg {config} && birdc -s /run/calico/bird.ctl configure"
+        farm.on("cnaf-front-end", "docker", "exec", "calico", "sh", "-c", undo)
+
+
+def test_a_site_announces_only_what_is_its_own(farm: Farm, probes: dict[str, Probe]) -> None:
+    """A front-end whose filters are off announces another site's LAN and containers, and a part of its own: nobody believes it."""
+    stolen = ["172.24.1.0/24", "10.75.0.0/18", "10.75.7.0/24", "10.75.100.0/24", "198.51.100.0/24"]
+    with unfiltered(farm, stolen):
         for site in ("torino", "bari"):
             protocol = peer(farm, site, "cnaf")
             assert "Established" in birdc(farm, f"{site}-front-end", "show", "protocols", protocol)
@@ -223,10 +234,27 @@ def test_a_site_announces_only_what_is_its_own(farm: Farm, probes: dict[str, Pro
             assert "172.24.2.0/24" in taken and "10.75.64.0/18" in taken
         # cnaf harms itself only.
         all_reach_all([probe for machine, probe in probes.items() if not machine.startswith("cnaf")])
-    finally:
-        undo = f"cp /tmp/kept.cfg {config} && birdc -s /run/calico/bird.ctl configure"
-        farm.on("cnaf-front-end", "docker", "exec", "calico", "sh", "-c", undo)
     all_reach_all(list(probes.values()))
+
+
+def test_a_site_that_sends_too_much_is_cut_short(farm: Farm, probes: dict[str, Probe]) -> None:
+    """More prefixes than the federation has room for: the rest is not even looked at, and what was there before stays."""
+    limit = int(farm.on("torino-front-end", "docker", "exec", "calico", "printenv", "CALICO_BORDER_LIMIT"))
+    flood = [f"100.{64 + n // 256}.{n % 256}.0/24" for n in range(limit + 300)]
+    with unfiltered(farm, flood):
+        for site in ("torino", "bari"):
+            wait_for("the limit is hit", lambda s=site: limit_hit(farm, s, limit), 20)  # type: ignore[misc]
+            taken = routes(farm, f"{site}-front-end", "protocol", peer(farm, site, "cnaf"))
+            assert "100." not in taken and "172.24.2.0/24" in taken and "10.75.64.0/18" in taken
+        all_reach_all(list(probes.values()))
+    all_reach_all(list(probes.values()))
+
+
+def limit_hit(farm: Farm, site: str, limit: int) -> bool:
+    """Whether the site's session with cnaf has brought all that it may."""
+    said = birdc(farm, f"{site}-front-end", "show", "protocols", "all", peer(farm, site, "cnaf"))
+    assert "Established" in said
+    return re.search(rf"Receive limit: +{limit} +\[HIT\]", said) is not None
 
 
 def refused(farm: Farm, machine: str, protocol: str) -> bool:

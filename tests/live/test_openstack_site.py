@@ -113,7 +113,7 @@ def test_an_address_that_is_not_the_projects(site: CloudSite) -> None:
 
 
 def test_tunnels_that_do_not_fit(site: CloudSite) -> None:
-    site.farm.edit("federation.yaml", lambda f: f["network"].update(vpn_mtu=1460, mtu=1460))
+    site.farm.edit("federation.yaml", lambda f: f["network"].update(wan_mtu=1520, vpn_mtu=1460, mtu=1460))
     (said,) = refused(site)
     assert said.startswith("federation.yaml: network.vpn_mtu: torino's external network public has an MTU of 1500")
 
