@@ -5,9 +5,10 @@
     python -m tools.bench rtt        container to container: one node, one site, two sites; beside a plain bridge and the tunnel
     python -m tools.bench drivers    memory and time of `pulumi up` for 5, 20 and 50 agents, by Docker providers and by SSH commands
     python -m tools.bench pool       a pool by the framework: starts, throughput, shrinking; beside a plain HTCondor
-    python -m tools.bench            all but `drivers` and `pool`, of the federation that is up
+    python -m tools.bench marathon   our Marathon against a fake master: launches, lists, events, failover, health checks
+    python -m tools.bench            `marathon`, and all but `drivers` and `pool` of the federation that is up
 
-A federation must be up (`make up`), except for `drivers`.
+A federation must be up (`make up`), except for `drivers` and `marathon`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rich.table import Table
 from components.spec.loader import read_federation
 from components.spec.model import Federation
 
-from . import bench_drivers, bench_pool, bench_rtt, stacks
+from . import bench_drivers, bench_marathon, bench_pool, bench_rtt, stacks
 
 ROOT = stacks.ROOT
 
@@ -104,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=["preview", "memory", "rtt", "drivers", "pool", []],
+        choices=["preview", "memory", "rtt", "drivers", "pool", "marathon", []],
         help="default: all but drivers and pool",
     )
     args = parser.parse_args(argv)
@@ -113,13 +114,14 @@ def main(argv: list[str] | None = None) -> int:
     if federation is None:
         console.print("\n".join(map(str, problems)))
         return 1
-    for what in args.what or ["preview", "memory", "rtt"]:
+    for what in args.what or ["preview", "memory", "rtt", "marathon"]:
         {
             "preview": lambda: preview(console, federation),
             "memory": lambda: memory(console, federation),
             "rtt": lambda: rtt(console, federation),
             "drivers": lambda: bench_drivers.drivers(console),
             "pool": lambda: bench_pool.pool(console, federation, ROOT),
+            "marathon": lambda: bench_marathon.marathon(console),
         }[what]()
     console.print("Next: write what changed into docs/benchmarks.md, with the machine's size")
     return 0

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Collection
 
+from .core.events import light
 from .core.spec import Json
 
 _MOST_WAITING = 2000
@@ -14,8 +15,8 @@ _MOST_WAITING = 2000
 class Subscription:
     """One client.  `overrun` is set when it did not keep up; its connection is then to be closed."""
 
-    def __init__(self, kinds: Collection[str]) -> None:
-        self.kinds = frozenset(kinds)
+    def __init__(self, kinds: Collection[str], light: bool = False) -> None:
+        self.kinds, self.light = frozenset(kinds), light
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue(_MOST_WAITING + 1)
 
     def put(self, kind: str, text: bytes) -> bool:
@@ -31,8 +32,9 @@ class Bus:
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
 
-    def subscribe(self, kinds: Collection[str] = ()) -> Subscription:
-        subscription = Subscription(kinds)
+    def subscribe(self, kinds: Collection[str] = (), light: bool = False) -> Subscription:
+        """`light`: deployments' plans without the definitions before and after."""
+        subscription = Subscription(kinds, light)
         self._subscriptions.add(subscription)
         return subscription
 
@@ -43,9 +45,14 @@ class Bus:
         if not self._subscriptions:
             return
         kind = event["eventType"]
-        text = f"event: {kind}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
+        texts: dict[bool, bytes] = {}
         for subscription in list(self._subscriptions):
-            if not subscription.put(kind, text):
+            if subscription.light not in texts:
+                said = light(event) if subscription.light else event
+                texts[subscription.light] = (
+                    f"event: {kind}\ndata: {json.dumps(said, separators=(',', ':'))}\n\n".encode()
+                )
+            if not subscription.put(kind, texts[subscription.light]):
                 self._subscriptions.discard(subscription)
                 subscription.queue.put_nowait(None)
 

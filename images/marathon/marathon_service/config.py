@@ -1,124 +1,32 @@
-"""The service's configuration, from MARATHON_* environment variables.  Every problem is reported at once."""
+"""The service's configuration: MARATHON_* variables and the command line's flags.  Every problem is reported at once."""
 
 from __future__ import annotations
 
 import difflib
+import logging
+import re
+import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mesos_client import Detector, StaticDetector, ZooKeeperDetector, ZooKeeperUrl, ZooKeeperUrlError
 
+from .core.definition import Rules
+from .readers import flag as _flag
+from .settings import ALIASES, EITHER, ONLY, READ, REFUSED, TOGGLES, WITHOUT_EFFECT, known
+
 PREFIX = "MARATHON_"
+# Set in every task that Marathon starts, and so also where this service is one.
+_OF_TASKS = re.compile(r"APP_(ID|VERSION|DOCKER_IMAGE|LABELS|LABEL_.*|RESOURCE_.*)")
 
 
 class ConfigError(Exception):
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
-
-
-def _number(low: float, high: float = 1e12) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        value = float(text)
-        if not low <= value <= high:
-            raise ValueError(f"must be from {low:g} to {high:g}")
-        return value
-
-    return read
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 65535:
-        raise ValueError("must be a port from 1 to 65535")
-    return value
-
-
-def _flag(text: str) -> bool:
-    if text.lower() in ("", "true", "1", "yes"):
-        return True
-    if text.lower() in ("false", "0", "no"):
-        return False
-    raise ValueError("must be true or false")
-
-
-def _milliseconds(text: str) -> float:
-    return _number(1)(text) / 1000.0
-
-
-def _file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
-        raise ValueError(f"there is no file {text}")
-    return path
-
-
-def _word(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
-
-
-# Name without the prefix -> (field of Config, how to read it)
-READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "MASTER": ("master", _word),
-    "ZK": ("zk", ZooKeeperUrl.parse),
-    "ZK_SESSION_TIMEOUT": ("zk_session_timeout", _milliseconds),
-    "ZK_MAX_VERSIONS": ("zk_max_versions", lambda t: int(_number(1, 10000)(t))),
-    "ZK_MAX_NODE_SIZE": ("zk_max_node_size", lambda t: int(_number(1024)(t))),
-    "HOSTNAME": ("hostname", _word),
-    "HTTP_ADDRESS": ("http_address", _word),
-    "HTTP_PORT": ("http_port", _port),
-    "HTTPS_ADDRESS": ("https_address", _word),
-    "HTTPS_PORT": ("https_port", _port),
-    "DISABLE_HTTP": ("disable_http", _flag),
-    "HTTP_CREDENTIALS": ("credentials", lambda t: _credentials([t])),
-    "HTTP_CREDENTIALS_FILE": (
-        "credentials",
-        lambda t: _credentials(_file(t).read_text("utf-8").splitlines()),
-    ),
-    "TLS_CERT_FILE": ("tls_cert", _file),
-    "TLS_KEY_FILE": ("tls_key", _file),
-    "TLS_CA_FILE": ("tls_ca", _file),
-    "MESOS_TLS_CA_FILE": ("mesos_tls_ca", _file),
-    "MESOS_AUTHENTICATION_PRINCIPAL": ("principal", _word),
-    "MESOS_AUTHENTICATION_SECRET": ("secret", _word),
-    "MESOS_AUTHENTICATION_SECRET_FILE": ("secret", lambda t: _word(_file(t).read_text("utf-8"))),
-    "MESOS_USER": ("mesos_user", _word),
-    "MESOS_ROLE": ("mesos_role", _word),
-    "FRAMEWORK_NAME": ("framework_name", _word),
-    "FAILOVER_TIMEOUT": ("failover_timeout", _number(0)),
-    "WEBUI_URL": ("webui_url", _word),
-    "TASK_LAUNCH_TIMEOUT": ("task_launch_timeout", _milliseconds),
-    "DECLINE_OFFER_DURATION": ("decline_offer_duration", _milliseconds),
-    "MIN_REVIVE_OFFERS_INTERVAL": ("min_revive_interval", _milliseconds),
-    "RECONCILIATION_INTERVAL": ("reconciliation_interval", _milliseconds),
-    "DEFAULT_NETWORK_NAME": ("default_network", _word),
-    "ENV_VARS_PREFIX": ("env_prefix", str),
-    "LOCAL_PORT_MIN": ("local_port_min", _port),
-    "LOCAL_PORT_MAX": ("local_port_max", _port),
-    "LOGGING_LEVEL": ("logging_level", lambda t: _word(t).upper()),
-}
-# Of one pair, one only: both set would leave open which counts.
-EITHER = (
-    ("HTTP_CREDENTIALS", "HTTP_CREDENTIALS_FILE"),
-    ("MESOS_AUTHENTICATION_SECRET", "MESOS_AUTHENTICATION_SECRET_FILE"),
-)
-
-
-def _credentials(lines: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for line in (stripped for x in lines if (stripped := x.strip()) and not stripped.startswith("#")):
-        user, colon, password = line.partition(":")
-        if not user or not colon or not password:
-            raise ValueError("must be user:password")
-        found[user] = password
-    if not found:
-        raise ValueError("holds no user:password")
-    return found
 
 
 @dataclass(frozen=True)
@@ -129,6 +37,8 @@ class Config:
     zk: ZooKeeperUrl
     hostname: str
     zk_session_timeout: float = 10.0
+    zk_timeout: float = 10.0
+    zk_connection_timeout: float = 10.0
     zk_max_versions: int = 50
     zk_max_node_size: int = 1_000_000
     http_address: str = "0.0.0.0"
@@ -137,6 +47,14 @@ class Config:
     https_port: int = 8443
     disable_http: bool = False
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+    http_realm: str = "Mesosphere"
+    http_max_concurrent_requests: int | None = None
+    http_compression: bool = True
+    allow_origin: tuple[str, ...] = ()
+    proxy_connect_timeout: float = 5.0
+    proxy_read_timeout: float = 10.0
+    proxy_max_connections: int = 64
+    proxy_ignore_hostname: bool = False
     tls_cert: Path | None = None
     tls_key: Path | None = None
     tls_ca: Path | None = None
@@ -145,10 +63,18 @@ class Config:
     secret: str | None = field(default=None, repr=False)
     mesos_user: str = "root"
     mesos_role: str = "*"
+    mesos_bridge_name: str = "mesos-bridge"
+    mesos_leader_ui_url: str | None = None
+    mesos_authentication: bool = True
+    accepted_roles: str = "any"
     framework_name: str = "marathon"
     failover_timeout: float = 604800.0
+    checkpoint: bool = True
+    suppress_offers: bool = True
     webui_url: str | None = None
     task_launch_timeout: float = 300.0
+    launch_tokens: int = 1000
+    launch_token_refresh_interval: float = 30.0
     decline_offer_duration: float = 120.0
     min_revive_interval: float = 0.25
     reconciliation_interval: float = 600.0
@@ -156,7 +82,36 @@ class Config:
     env_prefix: str = ""
     local_port_min: int = 10000
     local_port_max: int = 20000
-    logging_level: str = "INFO"
+    max_apps: int | None = None
+    max_running_deployments: int = 100
+    features: tuple[str, ...] = ()
+    deprecated_features: tuple[str, ...] = ()
+    metrics_prefix: str = "marathon"
+    metrics_prometheus: bool = True
+    logging_level: int = logging.INFO
+    logstash: str | None = None
+    tracing: bool = False
+    without_effect: Mapping[str, str] = field(default_factory=dict)  # settings that are given for nothing, and why
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(
+            role=self.mesos_role,
+            default_network=self.default_network,
+            service_ports=(self.local_port_min, self.local_port_max),
+            bridge=self.mesos_bridge_name,
+            accepted_roles=self.accepted_roles,
+            drop_wrong_roles="sanitize_accepted_resource_roles" in self.deprecated_features,
+            ignore_unknown="ignore_unknown_fields" in self.deprecated_features,
+            max_apps=self.max_apps,
+            max_deployments=self.max_running_deployments,
+            max_versions=self.zk_max_versions,
+        )
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """Principal and secret to authenticate with at the master."""
+        return (self.principal, self.secret) if self.principal and self.secret and self.mesos_authentication else None
 
     @property
     def https(self) -> bool:
@@ -180,7 +135,11 @@ class Config:
 
     def client_tls(self) -> ssl.SSLContext | None:
         """For calls to the other instances: their certificates must come from our CA."""
-        return ssl.create_default_context(cafile=str(self.tls_ca)) if self.tls_ca else None
+        if self.tls_ca is None:
+            return None
+        context = ssl.create_default_context(cafile=str(self.tls_ca))
+        context.check_hostname = not self.proxy_ignore_hostname
+        return context
 
     def mesos_tls(self) -> ssl.SSLContext | None:
         return ssl.create_default_context(cafile=str(self.mesos_tls_ca)) if self.mesos_tls_ca else None
@@ -188,37 +147,101 @@ class Config:
     def detector(self) -> Detector:
         if self.master.startswith(("zk://", "file://")):
             return ZooKeeperDetector(ZooKeeperUrl.parse(self.master), self.zk_session_timeout)
-        return StaticDetector([m.strip() for m in self.master.split(",")])
+        return StaticDetector([m.strip().removeprefix("http://").rstrip("/") for m in self.master.split(",")])
 
 
-def load(environ: Mapping[str, str]) -> Config:
-    """Raises ConfigError with every problem."""
+def load(environ: Mapping[str, str], arguments: Sequence[str] = ()) -> Config:
+    """From variables, and the words of a command line.  Raises ConfigError with every problem."""
     problems: list[str] = []
+    given = _variables(environ)
+    for name, text in _flags(arguments, problems).items():
+        if name in given:
+            problems.append(f"--{name.lower()}: is given as {given[name][0]} too; give one of them")
+        given[name] = (f"--{name.lower()}", text)
     values: dict[str, Any] = {}
-    for name, text in sorted(environ.items()):
-        if not name.startswith(PREFIX):
-            continue
-        short = name.removeprefix(PREFIX)
-        if short not in READERS:
-            near = difflib.get_close_matches(short, READERS, 1)
-            hint = f" (did you mean {PREFIX}{near[0]}?)" if near else ""
-            problems.append(f"{name}: not a setting of this service{hint}")
-            continue
-        key, read = READERS[short]
+    without: dict[str, str] = {}
+    for name, (shown, text) in sorted(given.items()):
         try:
-            values[key] = read(text)
+            _read(name, text, values, without)
         except (ValueError, OSError, UnicodeDecodeError) as e:
-            problems.append(f"{name}: {e}")
+            problems.append(f"{shown}: {e}")
     for pair in EITHER:
-        if all(PREFIX + p in environ for p in pair):
-            problems.append(f"{PREFIX}{pair[0]} and {PREFIX}{pair[1]}: give one of them")
-    problems += [
-        f"{PREFIX}{name}: must be set" for name in ("MASTER", "ZK", "HOSTNAME") if PREFIX + name not in environ
-    ]
+        if all(p in given for p in pair):
+            problems.append(f"{given[pair[0]][0]} and {given[pair[1]][0]}: give one of them")
+    if "MASTER" not in given:
+        problems.append(f"{PREFIX}MASTER: must be set: zk://host:port,.../mesos, file:///path or host:port")
+    values.setdefault("hostname", socket.gethostname())
+    if "ZK" not in given:
+        values["zk"] = ZooKeeperUrl.parse("zk://localhost:2181/marathon")
     problems += _together(values)
     if problems:
         raise ConfigError(problems)
-    return Config(**values)
+    return Config(**values, without_effect=without)
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Name without the prefix -> (as it was given, its text)."""
+    found = {
+        name.removeprefix(PREFIX): (name, text)
+        for name, text in environ.items()
+        if name.startswith(PREFIX) and not _OF_TASKS.fullmatch(name.removeprefix(PREFIX))
+    }
+    for other, name in ALIASES.items():
+        if other in environ and name not in found:
+            found[name] = (other, environ[other])
+    return found
+
+
+def _flags(arguments: Sequence[str], problems: list[str]) -> dict[str, str]:
+    """--name value, --name=value; a flag that is on or off has no value."""
+    found: dict[str, str] = {}
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        if not word.startswith("--"):
+            problems.append(f"{word}: flags begin with --")
+            continue
+        text, equals, value = word[2:].partition("=")
+        name = text.replace("-", "_").upper()
+        short = name.removeprefix("DISABLE_")
+        alone = name == "DISABLE_HTTP" or (short in TOGGLES or short in ("HA", "MAINTENANCE_MODE", "ZK_COMPRESSION"))
+        if not equals and not alone:
+            if not words:
+                problems.append(f"--{text}: needs a value")
+                continue
+            value = words.pop(0)
+        if name in found:
+            problems.append(f"--{text}: is given twice")
+        found[name] = value
+    return found
+
+
+def _read(name: str, text: str, values: dict[str, Any], without: dict[str, str]) -> None:
+    """Puts a setting where it belongs.  Raises ValueError or OSError."""
+    short = name.removeprefix("DISABLE_")
+    if name in READ:
+        key, read = READ[name]
+        values[key] = read(text)
+    elif short in TOGGLES:
+        on = _flag(text)
+        key, value = TOGGLES[short], on if name == short else not on
+        if values.get(key, value) is not value:
+            raise ValueError(f"contradicts {PREFIX}{short}: give one of them")
+        values[key] = value
+    elif name in REFUSED:
+        raise ValueError(REFUSED[name])
+    elif short in REFUSED and name != short:
+        return  # what is refused is off anyhow
+    elif name in ONLY:
+        allowed, why = ONLY[name]
+        if text not in allowed:
+            raise ValueError(f"{text!r} cannot be had: {why}")
+    elif short in WITHOUT_EFFECT:
+        without[name] = WITHOUT_EFFECT[short]
+    else:
+        near = difflib.get_close_matches(name, known(), 1)
+        hint = f" (did you mean {PREFIX}{near[0]}?)" if near else ""
+        raise ValueError(f"not a setting of this service{hint}")
 
 
 def _together(values: dict[str, Any]) -> list[str]:
@@ -229,8 +252,12 @@ def _together(values: dict[str, Any]) -> list[str]:
         problems.append("MARATHON_DISABLE_HTTP: without a TLS certificate nothing would listen")
     if "tls_cert" in values and "tls_ca" not in values:
         problems.append("MARATHON_TLS_CA_FILE: is needed to reach the leading instance by TLS")
-    if ("principal" in values) != ("secret" in values):
-        problems.append("MARATHON_MESOS_AUTHENTICATION_PRINCIPAL and its _SECRET_FILE: give both or none")
+    if "secret" in values and "principal" not in values:
+        problems.append("MARATHON_MESOS_AUTHENTICATION_PRINCIPAL: is needed with a secret")
+    if values.get("mesos_authentication") and "secret" not in values:
+        problems.append(
+            "MARATHON_MESOS_AUTHENTICATION: needs MARATHON_MESOS_AUTHENTICATION_PRINCIPAL and its _SECRET_FILE"
+        )
     if (master := values.get("master", "")).startswith(("zk://", "file://")):
         try:
             ZooKeeperUrl.parse(master)

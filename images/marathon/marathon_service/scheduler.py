@@ -8,10 +8,8 @@ import dataclasses
 import logging
 import time
 import uuid
-from collections.abc import Awaitable
 
 from mesos_client import (
-    CallRefused,
     Disconnected,
     Error,
     Event,
@@ -30,36 +28,51 @@ from mesos_client import (
 )
 from mesos_client.maintenance import Leaving
 from mesos_client.silence import Silence
-from mesos_client.store import Storage
+from mesos_client.store import Storage, StoreError, TooLarge
 
 from .bus import Bus
 from .checker import Checker
 from .config import Config
 from .core import delays, moving, updates
-from .core.definition import Rules
-from .core.events import deployment_event
-from .core.model import Deployment, State
+from .core.groups import Groups
+from .core.model import Deployment, Instance, State
 from .core.operations import Operations
 from .core.paths import task_prefix
-from .core.planning import Launch, Plan, Rejections, Settings, plan
-from .core.spec import Json
-from .core.taskinfo import task_info
+from .core.placing import Rejections
+from .core.planning import Launch, Plan, Settings, plan
+from .core.spec import Json, ReadinessCheck
+from .core.tokens import Tokens
+from .metrics import Metrics
+from .outbox import Outbox
+from .readiness import Readiness
 
 log = logging.getLogger(__name__)
 _LONGEST_SLEEP = 30.0
 _REVIVE_AGAIN = 30.0
+# With REGION_AWARE, Mesos offers machines of other regions than its master's too: they are for apps that say something of @region.
+CAPABILITIES = ("PARTITION_AWARE", "TASK_KILLING_STATE", "MULTI_ROLE", "REGION_AWARE")
 
 
 class Scheduler:
     """Lives for one term of leadership.  `run` ends only by an error or cancellation."""
 
-    def __init__(self, config: Config, store: Storage, state: State, framework_id: str | None, bus: Bus) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Storage,
+        state: State,
+        framework_id: str | None,
+        bus: Bus,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.config, self.state, self.bus = config, state, bus
+        self.metrics = metrics or Metrics()
+        self.metrics.new_term(time.time())
         self._store = store
         self.rejections: dict[str, Rejections] = {}
         self.unplaced: dict[str, int] = {}
-        rules = Rules(config.mesos_role, config.default_network, (config.local_port_min, config.local_port_max))
-        self.operations = Operations(state, rules, time.time, lambda: str(uuid.uuid4()))
+        self.operations = Operations(state, config.rules, time.time, lambda: str(uuid.uuid4()), store.check_size)
+        self.groups = Groups(self.operations)
         self._settings = Settings(launch_timeout=config.task_launch_timeout)
         framework = Framework(
             name=config.framework_name,
@@ -67,32 +80,36 @@ class Scheduler:
             roles=(config.mesos_role,),
             principal=config.principal,
             failover_timeout=config.failover_timeout,
-            checkpoint=True,
+            checkpoint=config.checkpoint,
             hostname=config.hostname,
+            capabilities=(*CAPABILITIES, *(("GPU_RESOURCES",) if "gpu_resources" in config.features else ())),
             webui_url=config.webui_url or config.url,
         )
-        auth = (config.principal, config.secret) if config.principal and config.secret else None
         self.mesos = SchedulerClient(
             config.detector(),
             framework,
             self._on_event,
             framework_id=framework_id,
-            auth=auth,
+            auth=config.login,
             tls=config.mesos_tls(),
             suppressed_roles=lambda: () if self._wants else (config.mesos_role,),
         )
+        self._out = Outbox(self.mesos, config, self.metrics, self._not_launched)
         self._checker = Checker(state, self._on_check)
+        self._readiness = Readiness(state, self._on_readiness)
         self._offers: dict[str, Offer] = {}
         self._acks: list[TaskStatus] = []
         self._strangers: list[tuple[str, str | None]] = []
         self._leaving = Leaving()
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
+        self._unstored: TooLarge | None = None
         self._wants = False
         self._suppressed = False
         self._revived: tuple[object, float] = (None, 0.0)
         self._reconcile_at = 0.0
         self._silence = Silence()
+        self._tokens = Tokens(config.launch_tokens, config.launch_token_refresh_interval)
         self._ends = 0  # tasks that ended: each may make room that a filter hides
 
     # -- for the API
@@ -101,8 +118,9 @@ class Scheduler:
         """Store what an operation changed, then let the loop act on it."""
         await self._persist()
         if deployment is not None:
-            for event in deployment_event("info", deployment, time.time()):
-                self.bus.publish(event)
+            self.metrics.count("deployments")
+        for event in self.operations.take_events():
+            self.bus.publish(event)
         self._wake.set()
 
     def check_size(self, value: Json) -> None:
@@ -114,6 +132,7 @@ class Scheduler:
     def _on_event(self, event: Event) -> None:
         match event:
             case Offers(offers):
+                self.metrics.count("mesos.offers.incoming", len(offers))
                 self._offers.update((o.id, o) for o in offers)
                 self._leaving.seen(offers, time.time())
             case Rescind(offer_id):
@@ -122,6 +141,7 @@ class Scheduler:
                 self._on_status(status)
             case Subscribed(framework_id):
                 log.info("subscribed as %s at %s", framework_id, self.mesos.master)
+                self._settings = dataclasses.replace(self._settings, home_region=event.region)
                 self._suppressed = False
                 self._reconcile_at = 0.0
                 self._revived = (None, 0.0)
@@ -150,7 +170,10 @@ class Scheduler:
     def _on_status(self, status: TaskStatus) -> None:
         log.info("task %s: %s %s", status.task_id, status.state, status.message)
         self._silence.heard(status.task_id)
+        before = self.state.instances.get(status.task_id)
+        self.metrics.count(f"mesos.task-updates.{status.state.lower().replace('_', '-')}")
         outcome = updates.apply(self.state, status, time.time())
+        self._prove(before, status.task_id)
         self._strangers += outcome.kill_strangers
         if status.task_id not in self.state.instances:
             self._ends += 1
@@ -158,11 +181,25 @@ class Scheduler:
         for event in outcome.events:
             self.bus.publish(event)
 
+    def _prove(self, before: Instance | None, instance_id: str) -> None:
+        """A task that has come to run well for the first time gives its launch token back."""
+        after = self.state.instances.get(instance_id)
+        spec = self.state.spec_of(after) if after is not None else None
+        if before is not None and after is not None and spec is not None:
+            self._tokens.returned(after.healthy(spec) is True and before.healthy(spec) is not True)
+
     def _on_check(self, instance_id: str, index: int, ok: bool, cause: str | None) -> None:
+        before = self.state.instances.get(instance_id)
         outcome = updates.check_result(self.state, instance_id, index, ok, cause, time.time())
+        if outcome.changed:
+            self._prove(before, instance_id)
         for event in outcome.events:
             self.bus.publish(event)
         if outcome.changed:
+            self._wake.set()
+
+    def _on_readiness(self, instance_id: str, check: ReadinessCheck, ready: bool, response: Json | None) -> None:
+        if updates.readiness_result(self.state, instance_id, check, ready, response):
             self._wake.set()
 
     # -- the loop
@@ -179,14 +216,18 @@ class Scheduler:
                 task.cancel()
             await asyncio.gather(mesos, loop, return_exceptions=True)
             await self._checker.close()
+            await self._readiness.close()
 
     async def _loop(self) -> None:
         stored_id = self.mesos.framework_id
         while True:
             self._wake.clear()
+            if self._unstored is not None:
+                raise StoreError(f"the state is loaded anew, without what was too large to be stored: {self._unstored}")
             if self.mesos.framework_id != stored_id:
                 stored_id = self.mesos.framework_id
-                await self._store.write([("framework", "id", {"value": stored_id} if stored_id else None)])
+                # Also that there is none any more: without its node the state would count as damaged.
+                await self._store.write([("framework", "id", {"value": stored_id})])
             now = time.time()
             # Only what is stored is acknowledged: updates that come while we write wait for the next round.
             acks, self._acks = self._acks, []
@@ -197,13 +238,15 @@ class Scheduler:
             for event in result.events:
                 self.bus.publish(event)
             self._checker.sync()
+            self._readiness.sync()
             await self._sleep(result, now)
 
     def _give_up_silent(self, now: float) -> None:
         """What a new master has said nothing about is unreachable."""
         if not self.mesos.connected:
             return
-        for task_id in self._silence.take_silent(now) & self.state.instances.keys():
+        silent = self._silence.take_silent(now)
+        for task_id in [t for t in silent if t in self.state.instances]:
             log.warning("task %s: the new master says nothing of it: unreachable", task_id)
             status = TaskStatus(task_id, "TASK_UNREACHABLE", message="Nothing was heard of it since a master took over")
             for event in updates.apply(self.state, status, now).events:
@@ -225,17 +268,15 @@ class Scheduler:
 
     def _plan(self, now: float) -> Plan:
         offers, self._offers = list(self._offers.values()), {}
-        result = plan(self.state, offers, now, self._task_id, self._settings, self._leaving.agents(now))
+        most = self._tokens.left(now)
+        result = plan(self.state, offers, now, self._task_id, self._settings, self._leaving.agents(now), most)
+        self._tokens.used(sum(len(launches) for launches in result.launches.values()))
+        if result.unplaced and (full_again := self._tokens.wake_at()) is not None:
+            result.wake(full_again)
         self._wants = result.wants_offers
         self.unplaced = dict(result.unplaced)
         for app_id, seen in result.rejections.items():
-            old = self.rejections.setdefault(app_id, Rejections())
-            old.processed += seen.processed
-            old.unused += seen.unused
-            old.last_used = seen.last_used or old.last_used
-            old.last_unused = seen.last_unused or old.last_unused
-            for reason, count in seen.reasons.items():
-                old.reasons[reason] = old.reasons.get(reason, 0) + count
+            self.rejections.setdefault(app_id, Rejections()).add(seen)
         for app_id in [a for a in self.rejections if a not in self.unplaced]:
             del self.rejections[app_id]
         return result
@@ -245,29 +286,34 @@ class Scheduler:
         return f"{task_prefix(app_id)}.instance-{uuid.uuid4()}._app.1"
 
     async def _persist(self) -> None:
+        """Raises StoreError; TooLarge too, after which the loop ends, since the state in memory has what cannot be stored."""
         async with self._writing:
             changes = self.state.take_changes()
-            if changes:
+            if not changes:
+                return
+            try:
                 await self._store.write(changes)
+            except TooLarge as e:
+                self._unstored = e
+                self._wake.set()
+                raise
 
     async def _tell(self, result: Plan, acks: list[TaskStatus], now: float) -> None:
         """Tell Mesos.  What does not get through is found by the reconciliation after the next subscription."""
         strangers, self._strangers = self._strangers, []
         unsent = {task_id for task_id, _, _ in result.kills}
         try:
-            for offer_id, launches in result.launches.items():
-                await self._launch(offer_id, launches)
-            if result.declined:
-                await self._safe(self.mesos.decline(result.declined, self.config.decline_offer_duration))
-            for task_id, agent_id, grace in result.kills:
+            await self._out.launch(result.launches)
+            await self._out.decline(result.declined)
+            for task_id, _, _ in result.kills:
                 log.info("killing %s", task_id)
-                await self._safe(self.mesos.kill(task_id, agent_id, grace))
-                unsent.discard(task_id)
-            while strangers:
-                log.warning("killing %s, which is none of ours (any more)", strangers[-1][0])
-                await self._safe(self.mesos.kill(*strangers[-1]))
-                strangers.pop()
-            await asyncio.gather(*(self._safe(self.mesos.acknowledge(s)) for s in acks))
+            await self._out.kill(result.kills)
+            unsent.clear()
+            for task_id, _ in strangers:
+                log.warning("killing %s, which is none of ours (any more)", task_id)
+            await self._out.kill([(task_id, agent_id, None) for task_id, agent_id in strangers])
+            strangers = []
+            await self._out.acknowledge(acks)
             await self._let_go(now)
             await self._demand(result, now)
             await self._reconcile(now)
@@ -280,39 +326,13 @@ class Scheduler:
 
     async def _let_go(self, now: float) -> None:
         """Agree to the maintenance of agents on which nothing of ours is left that could leave, and say of the others: not yet."""
+        if not self._leaving.asked:
+            return
         accepted, declined = self._leaving.answer(moving.busy_agents(self.state), now)
         if accepted:
-            await self._safe(self.mesos.accept_inverse(accepted, maintenance.AGREED))
+            await self._out.safe(self.mesos.accept_inverse(accepted, maintenance.AGREED))
         if declined:
-            await self._safe(self.mesos.decline_inverse(declined, maintenance.NOT_YET))
-
-    async def _safe(self, call: Awaitable[None]) -> None:
-        try:
-            await call
-        except CallRefused as e:
-            log.error("%s", e)
-
-    async def _launch(self, offer_id: str, launches: list[Launch]) -> None:
-        infos = []
-        for x in launches:
-            try:
-                infos.append(
-                    task_info(
-                        x.spec, x.instance, x.resources, user=self.config.mesos_user, prefix=self.config.env_prefix
-                    )
-                )
-            except Exception:
-                # One app that we cannot put in Mesos' words must not stop the others.
-                log.exception("cannot launch %s", x.instance.id)
-                self._not_launched(x)
-            else:
-                log.info("launching %s on %s", x.instance.id, x.instance.hostname)
-        try:
-            await self.mesos.accept([offer_id], infos, 0.0)
-        except CallRefused as e:
-            log.error("%s", e)
-            for x in launches:
-                self._not_launched(x)
+            await self._out.safe(self.mesos.decline_inverse(declined, maintenance.NOT_YET))
 
     def _not_launched(self, launch: Launch) -> None:
         self.state.drop_instance(launch.instance.id)
@@ -322,8 +342,9 @@ class Scheduler:
     async def _demand(self, result: Plan, now: float) -> None:
         """Offers are asked for when something new is wanted, and turned off when nothing is."""
         if not self._wants:
-            if not self._suppressed:
-                await self._safe(self.mesos.suppress())
+            if not self._suppressed and self.config.suppress_offers:
+                await self._out.safe(self.mesos.suppress())
+                self.metrics.count("mesos.calls.suppress")
                 self._suppressed = True
             return
         placed = sum(len(self.state.of_app(a)) for a in result.unplaced)
@@ -331,20 +352,22 @@ class Scheduler:
             tuple(sorted((a, self.state.apps[a].version) for a in result.unplaced if a in self.state.apps)),
             placed,
             self._ends,
+            self._tokens.fillings,
         )
         last, when = self._revived
         due = when + (self.config.min_revive_interval if demand != last else _REVIVE_AGAIN)
         if not self._suppressed and now < due:
             result.wake(due)
             return
-        await self._safe(self.mesos.revive())
+        await self._out.safe(self.mesos.revive())
+        self.metrics.count("mesos.calls.revive")
         self._suppressed, self._revived = False, (demand, now)
 
     async def _reconcile(self, now: float) -> None:
         if now >= self._reconcile_at:
             self._reconcile_at = now + self.config.reconciliation_interval
-            await self._safe(self.mesos.reconcile_all([(i.id, i.agent_id) for i in self.state.instances.values()]))
+            await self._out.safe(self.mesos.reconcile_all([(i.id, i.agent_id) for i in self.state.instances.values()]))
         elif self._silence.due(now):
             asked = [self.state.instances[t] for t in self._silence.waiting & self.state.instances.keys()]
             if asked:  # of none means of all
-                await self._safe(self.mesos.reconcile([(i.id, i.agent_id) for i in asked]))
+                await self._out.safe(self.mesos.reconcile([(i.id, i.agent_id) for i in asked]))

@@ -1,66 +1,22 @@
 """What the tests of the service share: apps, offers, and the service against the fake master with state in memory."""
 
 import asyncio
-import itertools
 import json
 from collections.abc import Awaitable, Callable
 
 import aiohttp
 from aiohttp import web
 from fake_mesos_master import FakeAgent, FakeMaster
+from marathon_core_helpers import T0, offer, operations, spec
 from marathon_service.api.application import application
 from marathon_service.api.proxy import Proxy
 from marathon_service.bus import Bus
 from marathon_service.config import load
-from marathon_service.core.definition import Rules, migrate, normalise, stamped
 from marathon_service.core.model import State
-from marathon_service.core.operations import Operations
-from marathon_service.core.spec import AppSpec
+from marathon_service.metrics import Metrics
 from marathon_service.scheduler import Scheduler
-from mesos_client import Offer
 
-T0 = 1_700_000_000.0
-
-
-def spec(version: str = "2023-01-01T00:00:00.000Z", **fields) -> AppSpec:
-    app = {"id": "/app", "cmd": "sleep 1", "container": {"docker": {"image": "x"}}, **fields}
-    return stamped(normalise(migrate(app), Rules()), None, version)
-
-
-def operations(state: State | None = None, clock: Callable[[], float] = lambda: T0) -> Operations:
-    numbers = itertools.count(1)
-    return Operations(state or State(), Rules(), clock, lambda: f"d{next(numbers)}")
-
-
-def offer(
-    name: str,
-    cpus: float = 4,
-    mem: float = 4096,
-    ports: tuple[int, int] = (31000, 31099),
-    disk: float = 1000,
-    role: str = "*",
-    reserved: str = "*",
-    **attributes: str,
-) -> Offer:
-    def scalar(what: str, value: float) -> dict:
-        reservation = {} if reserved == "*" else {"reservations": [{"type": "STATIC", "role": reserved}]}
-        return {"name": what, "type": "SCALAR", "scalar": {"value": value}, **reservation}
-
-    return Offer.from_json(
-        {
-            "id": {"value": f"O-{name}"},
-            "agent_id": {"value": f"A-{name}"},
-            "hostname": name,
-            "allocation_info": {"role": role},
-            "resources": [
-                scalar("cpus", cpus),
-                scalar("mem", mem),
-                scalar("disk", disk),
-                {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": ports[0], "end": ports[1]}]}},
-            ],
-            "attributes": [{"name": k, "type": "TEXT", "text": {"value": v}} for k, v in attributes.items()],
-        }
-    )
+__all__ = ["T0", "MemoryStore", "TestService", "agents", "offer", "operations", "spec", "with_service"]
 
 
 class MemoryStore:
@@ -95,6 +51,7 @@ class TestService:
     """The service without ZooKeeper: `async with` starts a term and the HTTP server."""
 
     __test__ = False
+    trouble = None
 
     def __init__(self, master: FakeMaster, store: MemoryStore | None = None, **env: str) -> None:
         self.config = load(
@@ -108,6 +65,7 @@ class TestService:
         )
         self.master, self.store = master, store or MemoryStore()
         self.bus, self.election = Bus(), Election()
+        self.metrics = Metrics(self.config.metrics_prefix)
         self.scheduler: Scheduler | None = None
         self.abdicated = False
 
@@ -119,7 +77,7 @@ class TestService:
         framework = next((v["value"] for k, _, v in stored if k == "framework"), None)
         state = State.load([s for s in stored if s[0] != "framework"])
         self.proxy = Proxy(None)
-        self.scheduler = Scheduler(self.config, self.store, state, framework, self.bus)
+        self.scheduler = Scheduler(self.config, self.store, state, framework, self.bus, self.metrics)
         self.job = asyncio.create_task(self.scheduler.run())
         self.runner = web.AppRunner(application(self, self.proxy), access_log=None, shutdown_timeout=0.2)
         await self.runner.setup()

@@ -31,7 +31,7 @@ def running(s: TestService) -> list[str]:
         ("GET", "/v2/pods", None, 501),
         ("GET", "/v3", None, 404),
         ("POST", "/v2/tasks/delete", {"ids": 1}, 422),
-        ("GET", "/v2/apps?label=a=1", None, 400),
+        ("GET", "/v2/apps?label=a=1", None, 422),
         ("PUT", "/v2/apps/x?force=maybe", {"cmd": "x"}, 400),
         ("DELETE", "/v2/apps", None, 405),
         ("POST", "/v2/groups", {"id": "/g", "apps": [{"cmd": "x"}]}, 422),
@@ -168,5 +168,82 @@ def test_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
                 c.get_app("/a/b")
 
         await asyncio.to_thread(drive)
+
+    with_service(test)
+
+
+def test_the_rest_of_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists of apps, versions of groups, killing by id, events, metrics, what waits."""
+    marathon = pytest.importorskip("marathon")
+    from marathon.models import MarathonApp, MarathonGroup
+
+    monkeypatch.setattr(collections, "Iterable", collections.abc.Iterable, raising=False)
+
+    async def test(s: TestService, _m: FakeMaster) -> None:
+        seen: list[object] = []
+
+        def listen() -> None:
+            client = marathon.MarathonClient(s.url, timeout=20)
+            for event in client.event_stream(
+                event_types=["deployment_info", "deployment_success", "status_update_event"]
+            ):
+                seen.append(event)
+                if type(event).__name__ == "MarathonDeploymentSuccess":
+                    return
+
+        def drive() -> None:
+            c = marathon.MarathonClient(s.url, timeout=20)
+
+            def settle() -> None:
+                end = time.monotonic() + 20
+                while c.list_deployments():
+                    assert time.monotonic() < end
+                    time.sleep(0.01)
+
+            def small(app_id: str, **more: object) -> MarathonApp:
+                return MarathonApp(id=app_id, cmd="x", cpus=0.1, mem=16, **more)
+
+            c.create_group(MarathonGroup(id="/g", apps=[small("/g/a"), small("/g/b")]))
+            settle()
+            before = c.get_group("/g").version
+            c.scale_group("/g", 2)
+            settle()
+            assert (
+                len(c.list_tasks()) == 4
+                and c.get_app("/g/a", embed_task_stats=True).task_stats.total_summary.stats.counts.running == 2
+            )
+            group = c.get_group("/g")
+            group.apps = [small("/g/a", instances=3)]
+            c.update_group("/g", group, force=True)
+            settle()
+            assert [a.id for a in c.list_apps()] == ["/g/a"]
+            c.rollback_group("/g", before, force=True)
+            settle()
+            assert {a.id: a.instances for a in c.list_apps()} == {"/g/a": 1, "/g/b": 1}
+            c.update_apps([small("/g/a", instances=2), small("/g/b", instances=0)], force=True)
+            settle()
+            assert len(c.list_apps(embed_tasks=True)[0].tasks) == 2
+            c.kill_given_tasks([c.list_tasks("/g/a")[0].id], scale=True)
+            settle()
+            assert c.get_app("/g/a").instances == 1 and c.get_metrics()["gauges"]
+            c.create_app("/huge", small("/huge", constraints=[]))
+            c.scale_app("/huge", 2, force=True)
+            c.update_app("/huge", MarathonApp(cpus=900), force=True)
+            end = time.monotonic() + 20
+            while not c.list_queue(embed_last_unused_offers=True):
+                assert time.monotonic() < end
+            c.reset_delay("/huge")
+            c.delete_leader()
+
+        listening = asyncio.create_task(asyncio.to_thread(listen))
+        await s.until(lambda: bool(s.bus._subscriptions))
+        await asyncio.to_thread(drive)
+        await asyncio.wait_for(listening, 20)
+        assert {type(e).__name__ for e in seen} >= {
+            "MarathonDeploymentInfo",
+            "MarathonStatusUpdateEvent",
+            "MarathonDeploymentSuccess",
+        }
+        assert s.abdicated
 
     with_service(test)

@@ -2,7 +2,7 @@
 
 import pytest
 from marathon_helpers import T0, offer, operations, spec
-from marathon_service.core import deployments, views
+from marathon_service.core import deployments, selectors
 from marathon_service.core.definition import Rules, merge, migrate, normalise
 from marathon_service.core.model import Instance, State
 from marathon_service.core.operations import Conflict, Locked, NotFound
@@ -50,7 +50,7 @@ def test_every_problem_at_once_with_its_path() -> None:
         ({"id": "/a/tasks", "cmd": "x"}, "/id"),
         ({"id": "/a", "cmd": "x", "role": "other"}, "/role"),
         ({"id": "/a", "cmd": "x", "env": {"P": {"secret": "s"}}}, "/env/P"),
-        ({"id": "/a", "cmd": "x", "networks": [{"mode": "container", "name": "n"}]}, "/container"),
+        ({"id": "/a", "cmd": "x", "networks": [{"mode": "host"}, {"mode": "container", "name": "n"}]}, "/networks"),
         (
             {"id": "/a", "container": {"docker": {"image": "i"}}, "networks": [{"mode": "container"}]},
             "/networks(0)/name",
@@ -129,9 +129,8 @@ def test_steps_follow_dependencies() -> None:
         }
     )
     assert [[(a.kind[:5], a.app) for a in s] for s in deployment.steps] == [
-        [("Start", "/db")],
+        [("Start", "/db"), ("Start", "/web")],
         [("Scale", "/db")],
-        [("Start", "/web")],
         [("Scale", "/web")],
     ]
     result = plan(ops.state, [offer("n1")], T0, lambda a: a)
@@ -239,6 +238,6 @@ def test_task_info_of_a_routed_container() -> None:
 def test_label_selectors() -> None:
     labels = {"a": "1", "b": "2"}
     for text, result in [("a", True), ("c", False), ("a==1,b!=3", True), ("a in (1, 2), b notin (2)", False)]:
-        assert views.label_filter(text)(labels) is result
+        assert selectors.label_filter(text)(labels) is result
     with pytest.raises(ValueError):
-        views.label_filter("a=1")
+        selectors.label_filter("a=1")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck as Slow
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from marathon_helpers import T0, offer, operations, spec
+from marathon_core_helpers import T0, offer, operations, spec
 from marathon_service.core import constraints, health, updates
 from marathon_service.core.constraints import Place
 from marathon_service.core.matching import Match, Pool

@@ -31,6 +31,7 @@ def test_from_post_to_launch_in_well_under_a_second() -> None:
             "PARTITION_AWARE",
             "TASK_KILLING_STATE",
             "MULTI_ROLE",
+            "REGION_AWARE",
         }
         await s.until(lambda: m.suppressed)
         await s.until(lambda: not any(t.unacknowledged for t in m.history))
@@ -70,7 +71,7 @@ def test_scale_update_restart_delete() -> None:
         await s.call("GET", "/v2/apps/demo/app", status=404)
         await s.deployed()
         assert not m.tasks and not s.scheduler.state.instances
-        assert {k for k, _ in s.store.values} == {"framework"}
+        await s.until(lambda: {k for k, _ in s.store.values} == {"framework", "history"})
 
     with_service(test)
 

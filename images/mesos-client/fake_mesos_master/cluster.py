@@ -26,6 +26,8 @@ class FakeAgent:
     refused_until: float = 0.0
     fresh: bool = True
     unavailable_from: float | None = None  # it goes into maintenance
+    region: str | None = None
+    zone: str | None = None
 
     def free(self) -> Json:
         ports, start = [], self.ports[0]
@@ -87,6 +89,13 @@ def unavailability(agent: FakeAgent) -> Json:
     return {"unavailability": {"start": {"nanoseconds": int(agent.unavailable_from * 1e9)}}}
 
 
+def domain(region: str | None, zone: str | None) -> Json:
+    """The fault domain of a master or an agent."""
+    if region is None:
+        return {}
+    return {"domain": {"fault_domain": {"region": {"name": region}, "zone": {"name": zone or region}}}}
+
+
 def offer_json(agent: FakeAgent, framework_id: str | None, framework: Json) -> Json:
     free = agent.free()
     role = (framework.get("roles") or ["*"])[0]
@@ -107,4 +116,5 @@ def offer_json(agent: FakeAgent, framework_id: str | None, framework: Json) -> J
         **allocated,
         "attributes": attributes,
         **unavailability(agent),
+        **domain(agent.region, agent.zone),
     }

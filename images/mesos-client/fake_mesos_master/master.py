@@ -1,7 +1,7 @@
 """The fake master: agents with resources, offers, launches, status updates, filters, failover, heartbeats.
 
-It keeps to what frameworks can see of a real one: inverse offers of agents in maintenance, offers only to subscribed frameworks that are not suppressed, DECLINE
-filters until they expire or REVIVE, updates sent again until acknowledged, TASK_ERROR for a launch over its offer, a
+It keeps to what frameworks can see of a real one: inverse offers of agents in maintenance, offers only to subscribed
+frameworks that are not suppressed, DECLINE filters until they expire or REVIVE, updates sent again until acknowledged, TASK_ERROR for a launch over its offer, a
 second SUBSCRIBE with the same id takes the stream over, RECONCILE explicit and implicit, silence about agents that a new
 master has not heard of, frameworks that are completed.  Every call is kept in `calls`.
 """
@@ -18,13 +18,12 @@ import uuid
 from collections.abc import Callable, Iterable
 
 from aiohttp import web
-from mesos_client import is_terminal
 
-from .cluster import FakeAgent, FakeTask, Json, demand, offer_json, status_json
-from .maintenance import FakeMaintenance
+from .cluster import FakeAgent, FakeTask, Json, domain, offer_json
+from .tasks import FakeTasks
 
 
-class FakeMaster:
+class FakeMaster(FakeTasks):
     """`auto_run`: launched tasks become TASK_RUNNING by themselves.  Times in seconds."""
 
     def __init__(
@@ -37,10 +36,10 @@ class FakeMaster:
         credentials: tuple[str, str] | None = None,
         allocation: float = 0.05,
         address_of: Callable[[FakeTask], str | None] = lambda _t: None,
+        home_region: str | None = None,
+        keep_calls: bool = True,
     ) -> None:
-        self.agents = {a.id: a for a in agents}
-        self.tasks: dict[str, FakeTask] = {}
-        self.history: list[FakeTask] = []
+        super().__init__(agents, auto_run, auto_kill, address_of)
         self.calls: list[Json] = []
         self.framework_id: str | None = None
         self.framework: Json = {}
@@ -51,22 +50,14 @@ class FakeMaster:
         self.subscriptions = 0
         self.silent = False
         self.port = 0
-        self._auto_run, self._auto_kill, self._heartbeat, self._allocation = (
-            auto_run,
-            auto_kill,
-            heartbeat,
-            allocation,
-        )
-        self._address_of = address_of
+        self._heartbeat, self._allocation, self._home = heartbeat, allocation, home_region
+        self._keep_calls = keep_calls
         self._auth = ("Basic " + base64.b64encode(":".join(credentials).encode()).decode()) if credentials else None
-        self.maintenance = FakeMaintenance(self._send)
-        self._offers: dict[str, FakeAgent] = {}
         self._number = itertools.count()
         self._stream: asyncio.Queue[Json | None] | None = None
         self._stream_id = ""
         self._jobs: list[asyncio.Task[None]] = []
         self._runner: web.AppRunner | None = None
-        self._nudge = asyncio.Event()
 
     @property
     def address(self) -> str:
@@ -119,29 +110,6 @@ class FakeMaster:
         self._send({"type": "ERROR", "error": {"message": "Framework has been removed"}})
         self.drop_stream()
 
-    def update(
-        self,
-        task_id: str,
-        state: str,
-        *,
-        healthy: bool | None = None,
-        message: str = "",
-        reason: str = "",
-        acknowledged: bool = True,
-        source: str = "SOURCE_EXECUTOR",
-    ) -> None:
-        task = self.tasks[task_id]
-        task.state = state
-        if healthy is not None:
-            task.healthy = healthy
-        status = status_json(task, message=message, reason=reason, source=source)
-        if acknowledged:
-            status["uuid"] = base64.b64encode(uuid.uuid4().bytes).decode()
-            task.unacknowledged[status["uuid"]] = status
-        if is_terminal(state):
-            self._release(task)
-        self._send({"type": "UPDATE", "update": {"status": status}})
-
     def maintain(self, agent_id: str, on: bool = True) -> None:
         """The agent's machine goes into maintenance, or stays after all."""
         agent = self.agents[agent_id]
@@ -150,57 +118,11 @@ class FakeMaster:
         agent.fresh = True
         self._nudge.set()
 
-    def lose_agent(self, agent_id: str) -> None:
-        """The agent is partitioned away: its offers are rescinded and its tasks unreachable."""
-        agent = self.agents[agent_id]
-        agent.alive = False
-        self._rescind(agent)
-        self.maintenance.rescind(agent)
-        for task in [t for t in self.tasks.values() if t.agent is agent]:
-            self.update(
-                task.id,
-                "TASK_UNREACHABLE",
-                acknowledged=False,
-                source="SOURCE_MASTER",
-                reason="REASON_SLAVE_REMOVED",
-            )
-
-    def return_agent(self, agent_id: str) -> None:
-        agent = self.agents[agent_id]
-        agent.alive, agent.fresh, agent.known = True, True, True
-        for task in [t for t in self.tasks.values() if t.agent is agent]:
-            self.update(
-                task.id,
-                "TASK_RUNNING",
-                acknowledged=False,
-                source="SOURCE_MASTER",
-                reason="REASON_SLAVE_REREGISTERED",
-            )
-
-    def running(self, prefix: str = "") -> list[FakeTask]:
-        return [t for t in self.tasks.values() if t.state == "TASK_RUNNING" and t.id.startswith(prefix)]
-
     # -- inside
-
-    def _rescind(self, agent: FakeAgent) -> None:
-        if agent.offered:
-            self._send({"type": "RESCIND", "rescind": {"offer_id": {"value": agent.offered}}})
-            self._offers.pop(agent.offered, None)
-            agent.offered = None
 
     def _send(self, event: Json) -> None:
         if self._stream is not None:
             self._stream.put_nowait(event)
-
-    def _release(self, task: FakeTask) -> None:
-        agent = task.agent
-        for name, value in task.resources.items():
-            setattr(agent, name, round(getattr(agent, name) + value, 6))
-        agent.used_ports -= task.ports
-        task.resources, task.ports = {}, set()
-        agent.fresh = True
-        self.tasks.pop(task.id, None)
-        self._nudge.set()
 
     async def _allocate(self) -> None:
         while True:
@@ -236,7 +158,8 @@ class FakeMaster:
         if self.redirect_to:
             return web.Response(status=307, headers={"Location": f"//{self.redirect_to}/api/v1/scheduler"})
         body = await request.json()
-        self.calls.append(body)
+        if self._keep_calls:
+            self.calls.append(body)
         if body["type"] in self.cut and request.transport is not None:
             self.cut.remove(body["type"])
             request.transport.abort()
@@ -275,6 +198,7 @@ class FakeMaster:
                 "subscribed": {
                     "framework_id": {"value": self.framework_id},
                     "heartbeat_interval_seconds": self._heartbeat,
+                    **({"master_info": domain(self._home, None)} if self._home else {}),
                 },
             }
         )
@@ -297,65 +221,6 @@ class FakeMaster:
         await response.write(b"%d\n%s" % (len(data), data))
         return response
 
-    def _on_accept(self, body: Json) -> None:
-        accept = body["accept"]
-        agents = [self._offers.pop(o["value"], None) for o in accept["offer_ids"]]
-        infos = [i for op in accept.get("operations", ()) for i in op.get("launch", {}).get("task_infos", ())]
-        for agent in agents:
-            if agent is not None:
-                agent.offered = None
-                self._refuse(agent, accept)
-        for info in infos:
-            self._launch(info, agents)
-
-    def _launch(self, info: Json, agents: list[FakeAgent | None]) -> None:
-        agent = next((a for a in agents if a and a.id == info["agent_id"]["value"]), None)
-        scalars, ports = demand(info)
-        known = self.agents[info["agent_id"]["value"]]
-        task = FakeTask(info, agent or known)
-        self.tasks[task.id] = task
-        self.history.append(task)
-        if agent is None:
-            self.update(
-                task.id,
-                "TASK_DROPPED",
-                message="the offer is not valid",
-                source="SOURCE_MASTER",
-                reason="REASON_INVALID_OFFERS",
-                acknowledged=False,
-            )
-            return
-        low, high = agent.ports
-        if (
-            any(getattr(agent, n, 0.0) < v - 1e-6 for n, v in scalars.items())
-            or ports & agent.used_ports
-            or any(p < low or p > high for p in ports)
-        ):
-            self.update(
-                task.id,
-                "TASK_ERROR",
-                message="more than was offered",
-                source="SOURCE_MASTER",
-                reason="REASON_TASK_INVALID",
-                acknowledged=False,
-            )
-            return
-        for name, value in scalars.items():
-            setattr(agent, name, round(getattr(agent, name) - value, 6))
-        agent.used_ports |= ports
-        task.resources, task.ports = scalars, ports
-        task.address = self._address_of(task)
-        if self._auto_run:
-            asyncio.get_running_loop().call_soon(self._run, task.id)
-
-    def _run(self, task_id: str) -> None:
-        if task_id in self.tasks and self.tasks[task_id].state == "TASK_STAGING":
-            self.update(task_id, "TASK_STARTING")
-            self.update(task_id, "TASK_RUNNING")
-
-    def _refuse(self, agent: FakeAgent, body: Json) -> None:
-        agent.refused_until = time.monotonic() + float(body.get("filters", {}).get("refuse_seconds", 5.0))
-
     def _on_decline(self, body: Json) -> None:
         for o in body["decline"]["offer_ids"]:
             agent = self._offers.pop(o["value"], None)
@@ -371,45 +236,6 @@ class FakeMaster:
 
     def _on_suppress(self, _body: Json) -> None:
         self.suppressed = True
-
-    def _on_kill(self, body: Json) -> None:
-        task_id = body["kill"]["task_id"]["value"]
-        if task_id not in self.tasks:
-            self._send(
-                {
-                    "type": "UPDATE",
-                    "update": {
-                        "status": {
-                            "task_id": {"value": task_id},
-                            "state": "TASK_GONE",
-                            "source": "SOURCE_MASTER",
-                            "reason": "REASON_RECONCILIATION",
-                        }
-                    },
-                }
-            )
-        elif self._auto_kill and self.tasks[task_id].agent.alive:
-            self.update(task_id, "TASK_KILLING")
-            self.update(task_id, "TASK_KILLED")
-
-    def _on_acknowledge(self, body: Json) -> None:
-        ack = body["acknowledge"]
-        for task in self.history:
-            if task.id == ack["task_id"]["value"]:
-                task.unacknowledged.pop(ack["uuid"], None)
-
-    def _on_reconcile(self, body: Json) -> None:
-        asked = {t["task_id"]["value"]: t.get("agent_id", {}).get("value") for t in body["reconcile"].get("tasks", ())}
-        for task_id in asked or list(self.tasks):
-            task = self.tasks.get(task_id)
-            if task is not None and not task.agent.known:
-                continue
-            agent = self.agents.get(asked.get(task_id) or "")
-            # As Mesos: of a task that a registered agent does not have nothing is left; of others it cannot say.
-            state = "TASK_GONE" if agent is not None and agent.known else "TASK_UNKNOWN"
-            status = status_json(task) if task else {"task_id": {"value": task_id}, "state": state}
-            status.update(source="SOURCE_MASTER", reason="REASON_RECONCILIATION")
-            self._send({"type": "UPDATE", "update": {"status": status}})
 
     def _on_update_framework(self, body: Json) -> None:
         self.framework = body["update_framework"]["framework_info"]

@@ -18,6 +18,7 @@ from .calls import Framework
 from .detector import Detector
 from .events import Connected, Disconnected, Error, Event, Subscribed, parse_event
 from .messages import Json, TaskStatus
+from .pipeline import Pipeline, PipelineError
 from .recordio import Decoder, RecordError
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class SchedulerClient:
         self._stream_id: str | None = None
         self._subscription: aiohttp.ClientResponse | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._pipelines: dict[bool, Pipeline] = {}  # for ordered calls, and for those beside them
         self._order = asyncio.Lock()
         self._beside = asyncio.Semaphore(8)
 
@@ -96,6 +98,8 @@ class SchedulerClient:
         finally:
             self._session = None
             self._stream_id = None
+            for pipeline in self._pipelines.values():
+                pipeline.close()
             await self._detector.stop()
 
     async def _attempt(self, session: aiohttp.ClientSession, hint: str | None) -> str | None:
@@ -194,6 +198,41 @@ class SchedulerClient:
                 if isinstance(e, NotConnected):
                     raise
                 raise NotConnected(f"{body['type']}: {type(e).__name__}: {e}") from None
+
+    async def call_all(self, bodies: Sequence[Json], *, ordered: bool = True) -> list[CallRefused | None]:
+        """Send many calls in order, without waiting for each answer; what the master said against each.  Raises NotConnected: some may
+        have arrived."""
+        if not bodies:
+            return []
+        async with self._order if ordered else self._beside:
+            stream, master = self._stream_id, self.master
+            if stream is None or master is None or self.framework_id is None:
+                raise NotConnected(f"{bodies[0]['type']}: not subscribed")
+            pipeline = self._pipelines.get(ordered)
+            if pipeline is None or pipeline.address != master:
+                if pipeline is not None:
+                    pipeline.close()
+                pipeline = self._pipelines[ordered] = Pipeline(master, _PATH, self._tls, self._call_timeout)
+            framework = {"framework_id": {"value": self.framework_id}}
+            texts = [json.dumps({**framework, **b}, separators=(",", ":")).encode() for b in bodies]
+            try:
+                answers = await pipeline.post({**self._headers, "Mesos-Stream-Id": stream}, texts)
+            except PipelineError as e:
+                if self._subscription is not None and self._stream_id == stream:
+                    log.warning("%s got no answer (%s): subscribing again", bodies[0]["type"], e)
+                    self._subscription.close()
+                raise NotConnected(f"{bodies[0]['type']}: {e}") from None
+        if any(status == 307 for status, _ in answers):
+            raise NotConnected(f"{bodies[0]['type']}: {master} does not lead any more")
+        return [
+            None if status == 202 else CallRefused(body["type"], status, text)
+            for body, (status, text) in zip(bodies, answers, strict=True)
+        ]
+
+    async def acknowledge_all(self, statuses: Iterable[TaskStatus]) -> list[CallRefused | None]:
+        """`acknowledge` for many."""
+        bodies = [calls.acknowledge(s.agent_id, s.task_id, s.uuid) for s in statuses if s.uuid and s.agent_id]
+        return await self.call_all(bodies, ordered=False)
 
     async def accept(
         self, offer_ids: Iterable[str], task_infos: Sequence[Json], refuse_seconds: float | None = None

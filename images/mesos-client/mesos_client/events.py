@@ -28,6 +28,13 @@ class Subscribed:
     heartbeat_seconds: float | None = None
     master_info: Json | None = None
 
+    @property
+    def region(self) -> str | None:
+        """The region of the master's fault domain, if it has one."""
+        domain = (self.master_info or {}).get("domain", {}).get("fault_domain", {})
+        name: str | None = domain.get("region", {}).get("name")
+        return name
+
 
 @dataclass(frozen=True)
 class Offers:

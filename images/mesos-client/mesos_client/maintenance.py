@@ -70,6 +70,11 @@ class Leaving:
         ends = [u for a, u in self._until.items() if now < u < math.inf and a not in self._open.values()]
         return min(ends, default=None)
 
+    @property
+    def asked(self) -> bool:
+        """Whether an inverse offer waits for an answer."""
+        return bool(self._open)
+
     def answer(self, busy: Container[str], now: float) -> tuple[list[str], list[str]]:
         """The inverse offers to accept (filter AGREED) and to decline (filter NOT_YET): `busy` are agents that something of ours has
         still to leave. They count as answered."""

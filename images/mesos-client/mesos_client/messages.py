@@ -61,8 +61,8 @@ def attribute_text(raw: Mapping[str, Any]) -> str:
     if "text" in raw:
         return str(raw["text"].get("value", ""))
     if "scalar" in raw:
-        value = float(raw["scalar"]["value"])
-        return str(int(value)) if value.is_integer() else str(value)
+        # To the nearest thousandth, as Mesos itself writes it.
+        return f"{round(float(raw['scalar']['value']), 3):.3f}".rstrip("0").rstrip(".")
     if "ranges" in raw:
         return "[" + ",".join(f"{r['begin']}-{r['end']}" for r in raw["ranges"].get("range", ())) + "]"
     if "set" in raw:
@@ -131,6 +131,7 @@ class TaskStatus:
     healthy: bool | None = None
     timestamp: float | None = None
     ip_addresses: tuple[str, ...] = ()
+    check_status: Json | None = field(default=None, compare=False, repr=False)
     data: str | None = field(default=None, compare=False, repr=False)
 
     @classmethod
@@ -152,5 +153,6 @@ class TaskStatus:
             healthy=raw.get("healthy"),
             timestamp=raw.get("timestamp"),
             ip_addresses=tuple(addresses),
+            check_status=raw.get("check_status"),
             data=raw.get("data"),
         )

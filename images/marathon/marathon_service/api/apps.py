@@ -3,71 +3,72 @@
 from __future__ import annotations
 
 import re
+import time
 
 from aiohttp import web
 
-from ..core import paths, views
+from ..core import app_views, paths, rendering, selectors
 from ..core.operations import NotFound
-from ..core.spec import AppSpec, Json
+from ..core.spec import AppSpec
 from ..core.validation import Invalid
+from ..scheduler import Scheduler
 from .common import body_of, deployed, flag, object_of, reply, scheduler
 from .tasks import app_tasks, kill_app_task, kill_app_tasks
 
-_SHAPE = re.compile(r"^(?P<app>.*?)/(?P<what>restart|versions|tasks)(/(?P<item>[^/]+))?/?$")
+_SHAPE = re.compile(r"(?P<app>.*?)/(?P<what>restart|versions|tasks)(/(?P<item>[^/]+))?/?")
 _LIST_EMBEDS = frozenset({"counts", "deployments"})
 _APP_EMBEDS = frozenset({"counts", "tasks", "lastTaskFailure", "deployments"})
 
 
 def split(path: str) -> tuple[str, str | None, str | None]:
     """(app id, "restart" | "versions" | "tasks" | None, item) of what follows /v2/apps/."""
-    if m := _SHAPE.match("/" + path):
+    if m := _SHAPE.fullmatch("/" + path):
         return paths.absolute(m["app"]), m["what"], m["item"]
     return paths.absolute(path), None, None
 
 
+def _posted(request: web.Request, leader: Scheduler, app_id: str, spec: AppSpec | None) -> None:
+    if spec is not None:
+        leader.operations.posted(app_id, spec.raw, request.path, request.remote or "")
+
+
 async def list_apps(request: web.Request) -> web.Response:
     state = scheduler(request).state
-    embed = views.embeds(request.query.getall("embed", [])) | _LIST_EMBEDS
-    found = [s for s in state.apps.values() if _passes(request, s)]
-    return reply({"apps": [views.app(state, s, embed) for s in sorted(found, key=lambda s: s.id)]})
-
-
-def _passes(request: web.Request, spec: AppSpec) -> bool:
-    cmd, wanted, label = (request.query.get(k) for k in ("cmd", "id", "label"))
-    if cmd and cmd not in (spec.raw.get("cmd") or ""):
-        return False
-    if wanted and wanted not in spec.id:
-        return False
+    embed = app_views.embeds(request.query.getall("embed", [])) | _LIST_EMBEDS
     try:
-        return not label or views.label_filter(label)(spec.raw["labels"])
+        passes = selectors.apps(*(request.query.get(k) for k in ("cmd", "id", "label")))
     except ValueError as e:
-        raise Invalid([("?label", str(e))], 400) from None
+        raise Invalid([("?label", str(e))], 422) from None
+    found = [s for s in state.apps.values() if passes(s)]
+    text = rendering.apps_text(state, sorted(found, key=lambda s: s.id), embed, time.time())
+    return web.Response(text=text, content_type="application/json")
 
 
 async def create_app(request: web.Request) -> web.Response:
     leader, body = scheduler(request), await object_of(request)
     leader.check_size(body)
-    spec, deployment = leader.operations.create(body)
+    spec, deployment = leader.operations.create(body, flag(request, "force"))
+    _posted(request, leader, spec.id, spec)
     await leader.commit(deployment)
-    shown = views.app(leader.state, spec, _APP_EMBEDS | {"tasks"})
+    shown = app_views.app(leader.state, spec, _APP_EMBEDS)
     return reply(shown, 201, {"Location": f"/v2/apps{spec.id}", "Marathon-Deployment-Id": deployment.id})
 
 
 async def put_apps(request: web.Request) -> web.Response:
     """PUT and PATCH of a list: all as one deployment."""
     leader, body = scheduler(request), await body_of(request)
-    if not isinstance(body, list) or not all(isinstance(a, dict) and isinstance(a.get("id"), str) for a in body):
-        raise Invalid([("/", "must be a list of apps, each with an id")])
+    if not isinstance(body, list):
+        raise Invalid([("/", "must be a list of apps")])
+    if wrong := [n for n, a in enumerate(body) if not isinstance(a, dict) or not isinstance(a.get("id"), str)]:
+        raise Invalid([(f"({n})/id", "is required") for n in wrong])
     leader.check_size({"apps": body})
     must_exist = request.method == "PATCH"
     partial = must_exist or flag(request, "partialUpdate", True)
-    target: dict[str, Json | None] = {}
-    for app in body:
-        app_id = paths.absolute(app["id"])
-        if must_exist:
-            leader.operations.app(app_id)
-        target[app_id] = leader.operations.normal(app, app_id, partial)
-    deployment = leader.operations.change(target, force=flag(request, "force"))
+    deployment = leader.operations.update_all(
+        body, must_exist=must_exist, partial=partial, force=flag(request, "force")
+    )
+    for app_id in deployment.target:
+        _posted(request, leader, app_id, leader.state.apps.get(app_id))
     await leader.commit(deployment)
     return deployed(deployment)
 
@@ -75,10 +76,8 @@ async def put_apps(request: web.Request) -> web.Response:
 async def get_app(request: web.Request) -> web.Response:
     app_id, what, item = split(request.match_info["path"])
     leader = scheduler(request)
-    if app_id.endswith("/*") or app_id == "/*":
-        group = app_id[:-1]
-        found = [s for a, s in sorted(leader.state.apps.items()) if a.startswith(group)]
-        return reply({"*": [views.app(leader.state, s, _APP_EMBEDS) for s in found]})
+    if app_id.endswith("/*"):
+        return _all_below(request, leader, app_id.removesuffix("/*") or "/", what)
     spec = leader.operations.app(app_id)
     match what:
         case "versions" if item is None:
@@ -88,9 +87,20 @@ async def get_app(request: web.Request) -> web.Response:
         case "tasks" if item is None:
             return app_tasks(request, app_id)
         case None:
-            embed = views.embeds(request.query.getall("embed", [])) | _APP_EMBEDS
-            return reply({"app": views.app(leader.state, spec, embed)})
-    raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+            embed = app_views.embeds(request.query.getall("embed", [])) | _APP_EMBEDS
+            return reply({"app": app_views.app(leader.state, spec, embed, time.time())})
+    raise web.HTTPMethodNotAllowed(request.method, ["POST"] if what == "restart" else ["DELETE"])
+
+
+def _all_below(request: web.Request, leader: Scheduler, group_id: str, what: str | None) -> web.Response:
+    """The apps of a group, or (as /v2/apps/<group>/*/tasks) their tasks."""
+    leader.groups.must_exist(group_id)
+    found = [s for a, s in sorted(leader.state.apps.items()) if paths.inside(a, group_id)]
+    if what == "tasks":
+        return app_tasks(request, *(s.id for s in found))
+    if what is not None:
+        raise web.HTTPMethodNotAllowed(request.method, [])
+    return reply({"*": [app_views.app(leader.state, s, _APP_EMBEDS) for s in found]})
 
 
 async def put_app(request: web.Request) -> web.Response:
@@ -105,8 +115,9 @@ async def put_app(request: web.Request) -> web.Response:
         raise NotFound(f"App '{app_id}' does not exist")
     partial = request.method == "PATCH" or flag(request, "partialUpdate", True)
     deployment = leader.operations.update(app_id, body, partial=partial, force=flag(request, "force"))
+    _posted(request, leader, app_id, leader.state.apps.get(app_id))
     await leader.commit(deployment)
-    return deployed(deployment, 200 if exists else 201)
+    return deployed(deployment) if exists else deployed(deployment, 201, f"/v2/apps{app_id}")
 
 
 async def post_app(request: web.Request) -> web.Response:
@@ -122,12 +133,14 @@ async def post_app(request: web.Request) -> web.Response:
 async def delete_app(request: web.Request) -> web.Response:
     app_id, what, item = split(request.match_info["path"])
     leader = scheduler(request)
-    leader.operations.app(app_id)
+    spec = leader.operations.app(app_id)
     if what == "tasks":
         return await (kill_app_tasks(request, app_id) if item is None else kill_app_task(request, app_id, item))
     if what is not None:
         raise web.HTTPMethodNotAllowed(request.method, ["GET"])
-    deployment = leader.operations.delete([app_id], flag(request, "force"))
+    # Unlike for all other changes, the default is to take an app away from the deployment that has it in hand.
+    deployment = leader.operations.delete([app_id], flag(request, "force", True))
+    _posted(request, leader, app_id, spec)
     await leader.commit(deployment)
     return deployed(deployment)
 

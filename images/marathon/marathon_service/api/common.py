@@ -1,10 +1,7 @@
-"""What the handlers share: the leader's parts, parameters, error bodies, authentication."""
+"""What the handlers share: the leader's parts, parameters, bodies and error bodies."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -16,13 +13,16 @@ from mesos_client.store import StoreError, TooLarge
 from ..bus import Bus
 from ..config import Config
 from ..core.model import Deployment
-from ..core.operations import Conflict, Locked, NotFound
+from ..core.operations import Conflict, Locked, NotFound, TooMany
 from ..core.spec import Json
 from ..core.validation import Invalid
+from ..metrics import Metrics
 from ..scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_DEEPEST = 200
+_JSON = frozenset({"application/json", "text/json", "application/octet-stream"})  # the last one stands for none given
 
 
 class Leadership(Protocol):
@@ -40,7 +40,9 @@ class Server(Protocol):
 
     config: Config
     bus: Bus
+    metrics: Metrics
     scheduler: Scheduler | None  # None on an instance that does not lead
+    trouble: str | None  # why an instance that leads has no scheduler
 
     @property
     def election(self) -> Leadership: ...
@@ -75,12 +77,9 @@ def error(status: int, message: str, **more: Any) -> web.Response:
     return reply({"message": message, **more}, status)
 
 
-def deployed(deployment: Deployment, status: int = 200) -> web.Response:
-    return reply(
-        {"version": deployment.version, "deploymentId": deployment.id},
-        status,
-        {"Marathon-Deployment-Id": deployment.id},
-    )
+def deployed(deployment: Deployment, status: int = 200, location: str | None = None) -> web.Response:
+    headers = {"Marathon-Deployment-Id": deployment.id} | ({"Location": location} if location else {})
+    return reply({"version": deployment.version, "deploymentId": deployment.id}, status, headers)
 
 
 def flag(request: web.Request, name: str, default: bool = False) -> bool:
@@ -92,14 +91,54 @@ def flag(request: web.Request, name: str, default: bool = False) -> bool:
     return text.lower() != "false"
 
 
+def bad_json(details: str) -> web.HTTPBadRequest:
+    return web.HTTPBadRequest(
+        text=json.dumps({"message": "Invalid JSON", "details": details}), content_type="application/json"
+    )
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON")
+
+
 async def body_of(request: web.Request) -> Any:
+    """The body as JSON. Whatever passes here can be stored and given out again."""
+    if request.content_type not in _JSON:
+        raise web.HTTPUnsupportedMediaType
     text = await request.read()
     try:
-        return json.loads(text)
+        body = json.loads(text, parse_constant=_no_constant)
+        _storable(body)
     except (ValueError, RecursionError) as e:
-        raise web.HTTPBadRequest(
-            text=json.dumps({"message": "Invalid JSON", "details": str(e)}), content_type="application/json"
-        ) from None
+        raise bad_json(str(e)) from None
+    return body
+
+
+def _storable(body: Any) -> None:
+    """Raises ValueError for what is too deep, and for half of a character (a surrogate that stands alone)."""
+    level, depth = [body], 0
+    while level:
+        depth += 1
+        if depth > _DEEPEST:
+            raise ValueError(f"more than {_DEEPEST} levels deep")
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, str):
+                _text(value)
+            elif isinstance(value, dict):
+                for key in value:
+                    _text(key)
+                inner += value.values()
+            elif isinstance(value, list):
+                inner += value
+        level = inner
+
+
+def _text(value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"half of a character stands alone in {ascii(value)[:80]}") from None
 
 
 async def object_of(request: web.Request) -> Json:
@@ -109,14 +148,11 @@ async def object_of(request: web.Request) -> Json:
     return body
 
 
-def _as_response(e: Exception) -> web.Response:
+def as_response(e: Exception) -> web.Response:
+    """The answer for what the operations and the store raise."""
     match e:
         case Invalid():
-            return error(
-                e.status,
-                "Object is not valid",
-                details=[{"path": path, "errors": [message]} for path, message in e.problems],
-            )
+            return error(e.status, "Object is not valid", details=_details(e))
         case NotFound():
             return error(404, str(e))
         case Locked():
@@ -128,53 +164,18 @@ def _as_response(e: Exception) -> web.Response:
             )
         case Conflict():
             return error(409, str(e))
+        case TooMany():
+            return error(403, str(e))
         case TooLarge():
             return error(422, "Object is not valid", details=[{"path": "/", "errors": [f"too large: {e}"]}])
     return error(503, "the state cannot be written now")
 
 
-@web.middleware
-async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except (Invalid, NotFound, Locked, Conflict, TooLarge, StoreError) as e:
-        return _as_response(e)
-    except web.HTTPException as e:
-        if e.content_type == "application/json" or e.status < 400:
-            raise
-        return error(e.status, e.reason)
-    except Exception:
-        # Nothing that a client sends may end the service; the log says what it was.
-        log.exception("%s %s", request.method, request.path)
-        return error(500, "internal error")
+def _details(e: Invalid) -> list[Json]:
+    found: dict[str, list[str]] = {}
+    for path, message in e.problems[:1000]:
+        found.setdefault(path, []).append(message)
+    return [{"path": path, "errors": messages} for path, messages in found.items()]
 
 
-def authentication(config: Config) -> Any:
-    """Basic authentication of everything but /ping, when credentials are configured."""
-    known = {u: p.encode() for u, p in config.credentials.items()}
-
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not known or request.path == "/ping" or _allowed(request.headers.get("Authorization", ""), known):
-            return await handler(request)
-        return web.Response(
-            status=401,
-            text=json.dumps({"message": "Invalid username or password."}),
-            content_type="application/json",
-            headers={"WWW-Authenticate": 'Basic realm="Mesosphere"'},
-        )
-
-    return check
-
-
-def _allowed(header: str, known: dict[str, bytes]) -> bool:
-    kind, _, text = header.partition(" ")
-    if kind.lower() != "basic":
-        return False
-    try:
-        user, colon, password = base64.b64decode(text.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return False
-    # An unknown user takes the same time as a wrong password.
-    right = known.get(user, b"\0")
-    return hmac.compare_digest(password.encode(), right) and bool(colon) and user in known
+EXPECTED = (Invalid, NotFound, Locked, Conflict, TooMany, TooLarge, StoreError)

@@ -7,8 +7,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from decimal import Decimal
 
+from . import patterns
 from .spec import Constraint
 
 OPERATORS = frozenset({"UNIQUE", "CLUSTER", "GROUP_BY", "LIKE", "UNLIKE", "MAX_PER", "IS"})
@@ -37,15 +38,9 @@ class Place:
                 return self.attributes.get(name)
 
 
-@lru_cache(maxsize=1024)
-def _pattern(text: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(text)
-    except re.error:
-        return None
-
-
 _NAMES_A_MACHINE = frozenset({"hostname", "@hostname", "node"})
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_IS_VALUE = re.compile(r"[A-Za-z0-9_/.:-]+")
 _SPECIAL = frozenset(".^$*+?{}[]|()")
 
 
@@ -67,8 +62,16 @@ def pinned(constraints: Iterable[Constraint], place: Place) -> bool:
 
 
 def _matches(pattern: str | None, value: str) -> bool:
-    compiled = _pattern(pattern or "")
-    return compiled is not None and compiled.fullmatch(value) is not None
+    return patterns.fullmatch(pattern or "", value)
+
+
+def _same(value: str, wanted: str) -> bool:
+    """IS: as text, or as numbers that are the same to the nearest thousandth."""
+    if value == wanted:
+        return True
+    if not (_NUMBER.fullmatch(value) and _NUMBER.fullmatch(wanted)):
+        return False
+    return round(Decimal(value), 3) == round(Decimal(wanted), 3)  # half to even, as Mesos rounds
 
 
 def allows(constraint: Constraint, place: Place, placed: Iterable[Place]) -> bool:
@@ -83,12 +86,13 @@ def allows(constraint: Constraint, place: Place, placed: Iterable[Place]) -> boo
         case "UNLIKE":
             return not _matches(constraint.value, value)
         case "IS":
-            return value == constraint.value
+            return _same(value, constraint.value or "")
         case "CLUSTER":
             if constraint.value:
                 return value == constraint.value
             return all(p.value(constraint.field) == value for p in placed)
-    counts = Counter(v for p in placed if (v := p.value(constraint.field)) is not None)
+        case _:
+            counts = Counter(v for p in placed if (v := p.value(constraint.field)) is not None)
     match constraint.operator:
         case "UNIQUE":
             return counts[value] == 0
@@ -104,7 +108,7 @@ def _evenly(counts: Counter[str], value: str, groups: int | None) -> bool:
     only the groups that have instances are known, and a new one is always welcome."""
     known = len(counts) if groups is None else max(groups, len(counts))
     if value not in counts:
-        return groups is None or len(counts) < groups or min(counts.values(), default=0) == 0 or groups == 0
+        return True
     least = 0 if len(counts) < known else min(counts.values())
     return counts[value] <= least
 
@@ -113,14 +117,68 @@ def allowed(constraints: Iterable[Constraint], place: Place, placed: list[Place]
     return all(allows(c, place, placed) for c in constraints)
 
 
-def preference(constraints: Iterable[Constraint], place: Place, placed: list[Place]) -> int:
-    """The lower the better: how many instances share this place's groups.  A GROUP_BY without a number knows only the
-    groups with instances, so the scheduler must try the emptiest first."""
-    total = 0
-    for c in constraints:
-        if c.operator == "GROUP_BY":
-            total += sum(1 for p in placed if p.value(c.field) == place.value(c.field))
-    return total
+class Tally:
+    """Where the instances of one app are, counted for its constraints: says of a place in one look what `allowed` says.
+
+    `allows` gives YES; NEVER for a place that no further instance of the app makes good; or LATER (GROUP_BY: once others have more).
+    """
+
+    YES, LATER, NEVER = "yes", "later", "never"
+
+    def __init__(self, constraints: Iterable[Constraint]) -> None:
+        every = tuple(constraints)
+        self._fixed = tuple(c for c in every if not _counts(c))
+        self._counted = tuple(c for c in every if _counts(c))
+        self._counters: dict[str, Counter[str]] = {c.field: Counter() for c in self._counted}
+        self._elsewhere: set[str] = set()  # fields of CLUSTER of which an instance's machine has no value
+
+    def add(self, place: Place) -> None:
+        for name, counter in self._counters.items():
+            value = place.value(name)
+            if value is None:
+                self._elsewhere.add(name)
+            else:
+                counter[value] += 1
+
+    def allows(self, place: Place) -> str:
+        if not all(allows(c, place, ()) for c in self._fixed):
+            return self.NEVER
+        result = self.YES
+        for c in self._counted:
+            value = place.value(c.field)
+            if value is None:
+                return self.NEVER
+            counts = self._counters[c.field]
+            match c.operator:
+                case "UNIQUE":
+                    good = counts[value] == 0
+                case "MAX_PER":
+                    good = counts[value] < int(c.value or "0")
+                case "CLUSTER":
+                    good = c.field not in self._elsewhere and not set(counts) - {value}
+                case _:
+                    if not _evenly(counts, value, int(c.value) if c.value else None):
+                        result = self.LATER
+                    continue
+            if not good:
+                return self.NEVER
+        return result
+
+    def crowd(self, place: Place) -> int:
+        """The lower the better: how many instances share this place's groups. A GROUP_BY without a number knows only the groups with
+        instances, so the scheduler must try the emptiest first."""
+        total = 0
+        for c in self._counted:
+            if c.operator == "GROUP_BY" and (value := place.value(c.field)) is not None:
+                total += self._counters[c.field].get(value, 0)
+        return total
+
+
+def _counts(constraint: Constraint) -> bool:
+    """Whether it depends on where the other instances are."""
+    return constraint.operator in ("UNIQUE", "MAX_PER", "GROUP_BY") or (
+        constraint.operator == "CLUSTER" and not constraint.value
+    )
 
 
 def problem(parts: list[str]) -> str | None:
@@ -134,8 +192,10 @@ def problem(parts: list[str]) -> str | None:
         return f"{operator} needs a value"
     if operator == "UNIQUE" and value:
         return "UNIQUE takes no value"
-    if operator in ("LIKE", "UNLIKE") and _pattern(value or "") is None:
-        return f"not a regular expression: {value}"
+    if operator == "IS" and not _IS_VALUE.fullmatch(value or ""):
+        return f"IS needs a text of letters, digits and _/.- or a number, not {value}"
+    if operator in ("LIKE", "UNLIKE") and (wrong := patterns.problem(value or "")):
+        return wrong
     if operator == "MAX_PER" or (operator == "GROUP_BY" and value):
         try:
             number = float(value or "")

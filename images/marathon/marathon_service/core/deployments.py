@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
+from . import paths
 from .model import Action, Deployment, State
-from .scaling import change
+from .scaling import Change, change
 from .spec import AppSpec, Json
 
 Definitions = Mapping[str, Json | None]
@@ -42,23 +43,51 @@ def kind_of(before: Json | None, after: Json | None) -> str | None:
     if before is None:
         return "StartApplication"
     if before["versionInfo"]["lastConfigChangeAt"] != after["versionInfo"]["lastConfigChangeAt"]:
-        return "RestartApplication"
+        return "RestartApplication" if after["instances"] else "ScaleApplication"
     return "ScaleApplication" if before["instances"] != after["instances"] else None
 
 
-def steps(original: Definitions, target: Definitions) -> tuple[tuple[Action, ...], ...]:
-    """Stops first (nothing new may need what goes), then starts, scalings and restarts in the order of dependencies."""
+def needs(raw: Json, groups: Mapping[str, Json]) -> list[str]:
+    """What an app depends on: by itself, and by the groups that it is in."""
+    found, group = list(raw.get("dependencies") or ()), paths.parent(raw["id"])
+    while group != "/":
+        # A group that depends on itself, or on what holds it, means nothing.
+        found += (d for d in groups.get(group, {}).get("dependencies") or () if not depends_on(d, raw["id"]))
+        group = paths.parent(group)
+    return found
+
+
+def steps(
+    original: Definitions,
+    target: Definitions,
+    groups: Mapping[str, Json] | None = None,
+    before: Mapping[str, Json] | None = None,
+) -> tuple[tuple[Action, ...], ...]:
+    """Stops first, those that need others before what they need; then all that is new is begun, without instances; then scalings and
+    restarts in the order of dependencies.  `groups` are those that have dependencies of their own, after the change and `before` it."""
+    groups, before = groups or {}, before or {}
     kinds = {a: k for a in target if (k := kind_of(original.get(a), target[a]))}
-    stops = tuple(Action(k, a) for a, k in sorted(kinds.items()) if k == "StopApplication")
-    rest = {a: raw.get("dependencies", ()) for a in kinds if (raw := target[a]) is not None}
-    found = [stops] if stops else []
+    # The groups' own dependencies as they were: with their apps the groups may go too.
+    stops = {
+        a: needs(raw, before) for a, k in kinds.items() if k == "StopApplication" and (raw := original[a]) is not None
+    }
+    found = [tuple(Action("StopApplication", a) for a in layer) for layer in _in_any_order(stops)[::-1]]
+    if starts := tuple(Action(k, a) for a, k in sorted(kinds.items()) if k == "StartApplication"):
+        found.append(starts)
+    rest = {a: needs(raw, groups) for a in kinds if (raw := target[a]) is not None}
     for layer in layers(rest):
-        if starts := tuple(Action("StartApplication", a) for a in layer if kinds[a] == "StartApplication"):
-            found.append(starts)
         found.append(
             tuple(Action("ScaleApplication" if kinds[a] == "StartApplication" else kinds[a], a) for a in layer)
         )
     return tuple(found)
+
+
+def _in_any_order(apps: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """`layers`; what goes in a circle (the state of an older version may) all at once."""
+    try:
+        return layers(apps)
+    except ValueError:
+        return [sorted(apps)]
 
 
 def wanted(state: State, app_id: str) -> AppSpec | None:
@@ -69,8 +98,17 @@ def wanted(state: State, app_id: str) -> AppSpec | None:
         turn = _turn(deployment, app_id)
         if turn is not None and turn > deployment.step:
             raw = deployment.original.get(app_id)
-            return AppSpec.from_json(raw) if raw is not None else None
+            return state.parsed(raw) if raw is not None else None
     return spec
+
+
+def needed(state: State, spec: AppSpec) -> Change:
+    """scaling.change for an app and its instances; computed anew only when something of it has changed."""
+    known = state.memo.get(spec.id)
+    if known is None or known[0] is not spec:
+        known = state.memo[spec.id] = (spec, change(spec, state.of_app(spec.id)))
+    found: Change = known[1]
+    return found
 
 
 def _turn(deployment: Deployment, app_id: str) -> int | None:
@@ -86,11 +124,10 @@ def step_done(state: State, deployment: Deployment) -> bool:
         if action.kind == "StartApplication":
             continue  # the app exists: its instances come in the next step
         spec = state.apps.get(action.app)
-        instances = state.of_app(action.app)
         if action.kind == "StopApplication" or spec is None:
-            if any(i.unreachable_since is None for i in instances):
+            if any(i.unreachable_since is None for i in state.of_app(action.app)):
                 return False
-        elif not change(spec, instances).complete:
+        elif not needed(state, spec).complete:
             return False
     return True
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import paths
 from .model import Deployment, Instance
-from .spec import Json
+from .spec import AppSpec, Json
 from .stamps import stamp
 
 _CONDITIONS = {
@@ -100,6 +101,58 @@ def unhealthy_kill(instance: Instance, reason: str, now: float) -> Json:
     )
 
 
+def app_posted(definition: Json, uri: str, client: str, now: float) -> Json:
+    """A client changed an app by the API."""
+    return event("api_post_event", now, clientIp=client, uri=uri, appDefinition=definition)
+
+
+def checks_changed(app_id: str, before: AppSpec | None, after: AppSpec | None, now: float) -> list[Json]:
+    """Health checks that an app has no more, and those that are new."""
+    old = before.raw.get("healthChecks") or [] if before else []
+    new = after.raw.get("healthChecks") or [] if after else []
+    version = after.version if after else ""
+    gone = [event("remove_health_check_event", now, appId=app_id, healthCheck=c) for c in old if c not in new]
+    added = [
+        event("add_health_check_event", now, appId=app_id, version=version, healthCheck=c) for c in new if c not in old
+    ]
+    return gone + added
+
+
+def check_failed(instance: Instance, check: Json, now: float) -> Json:
+    return event(
+        "failed_health_check_event",
+        now,
+        appId=instance.app_id,
+        taskId=instance.id,
+        instanceId=instance_name(instance.id),
+        healthCheck=check,
+    )
+
+
+def alive_changed(instance: Instance, alive: bool, now: float) -> Json:
+    return event(
+        "health_status_changed_event",
+        now,
+        appId=instance.app_id,
+        taskId=instance.id,
+        instanceId=instance_name(instance.id),
+        version=instance.version,
+        alive=alive,
+    )
+
+
+def unknown_ended(task_id: str, state: str, now: float) -> Json:
+    """Mesos speaks of the end of a task that nobody knows."""
+    prefix = instance_name(task_id).partition(".")[0]
+    return event(
+        "unknown_instance_terminated_event",
+        now,
+        instanceId=instance_name(task_id),
+        runSpecId="/" + prefix.replace("_", "/"),
+        condition=_CONDITIONS.get(state, "Unknown"),
+    )
+
+
 def plan_json(deployment: Deployment) -> Json:
     def group(definitions: Mapping[str, Json | None]) -> Json:
         return {
@@ -120,16 +173,43 @@ def plan_json(deployment: Deployment) -> Json:
     }
 
 
+def light(event: Json) -> Json:
+    """As a client has it that asks for plan-format=light: without all definitions before and after."""
+    plan = event.get("plan")
+    if plan is None:
+        return event
+    return {**event, "plan": {k: v for k, v in plan.items() if k not in ("original", "target")}}
+
+
+def group_of(deployment: Deployment) -> str:
+    """The nearest group that holds all its apps."""
+    groups = [[*reversed(paths.parents(a))] for a in deployment.target]
+    common = "/"
+    for level in zip(*groups, strict=False):
+        if len(set(level)) > 1:
+            break
+        common = level[0]
+    return common
+
+
 def deployment_event(kind: str, deployment: Deployment, now: float) -> list[Json]:
-    """`kind`: info, step_success, success or failed."""
+    """`kind`: info, step_success, success or failed (another took its place, or it was cancelled)."""
+    plan = plan_json(deployment)
+    step = min(deployment.step, len(deployment.steps) - 1)
+    actions = [{"action": a.kind, "app": a.app} for a in deployment.steps[step]] if deployment.steps else []
+    change = {"groupId": group_of(deployment), "version": deployment.version}
     match kind:
         case "info" | "step_success":
-            step = min(deployment.step, len(deployment.steps) - 1)
-            actions = [{"action": a.kind, "app": a.app} for a in deployment.steps[step]] if deployment.steps else []
-            return [event(f"deployment_{kind}", now, plan=plan_json(deployment), currentStep={"actions": actions})]
+            return [event(f"deployment_{kind}", now, plan=plan, currentStep={"actions": actions})]
         case "success":
+            gone = [a for a, raw in deployment.target.items() if raw is None]
             return [
-                event("group_change_success", now, groupId="/", version=deployment.version),
-                event("deployment_success", now, id=deployment.id, plan=plan_json(deployment)),
+                *(event("app_terminated_event", now, appId=a) for a in gone if deployment.original.get(a)),
+                event("group_change_success", now, **change),
+                event("deployment_success", now, id=deployment.id, plan=plan),
             ]
-    return [event("deployment_failed", now, id=deployment.id, plan=plan_json(deployment))]
+    return [
+        event("deployment_step_failure", now, plan=plan, currentStep={"actions": actions}),
+        event("group_change_failed", now, **change, reason="the deployment was cancelled or replaced by another"),
+        event("deployment_failed", now, id=deployment.id, plan=plan),
+    ]

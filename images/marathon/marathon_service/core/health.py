@@ -42,4 +42,4 @@ def observe(
         and check.max_failures > 0
         and known[index].consecutive_failures >= check.max_failures
     )
-    return dataclasses.replace(instance, health=tuple(known)), kill
+    return instance.but(health=tuple(known)), kill

@@ -52,9 +52,14 @@ class Pool:
             pool.raw.setdefault((r.name, r.role), r.raw)
         return pool
 
+    place: Place = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.place = Place(self.offer.hostname, self.offer.attributes, self.offer.region, self.offer.zone)
+
     @property
-    def place(self) -> Place:
-        return Place(self.offer.hostname, self.offer.attributes, self.offer.region, self.offer.zone)
+    def free_cpus(self) -> float:
+        return sum(v for (name, _), v in self.scalars.items() if name == "cpus")
 
     def _template(self, name: str, role: str) -> Json:
         """The resource's identity (reservation, allocation) without its amount."""
@@ -78,14 +83,28 @@ class Pool:
     ) -> Match | list[str]:
         """A match, or the reasons why there is none (in the words of Marathon's queue).  Takes nothing yet.
         `salt` varies the choice of dynamic ports; `constraints` are the app's unless others are given."""
-        roles = self._roles(spec)
-        if not roles:
-            return ["UnfulfilledRole"]
-        # What can run nowhere else is of use there as long as the machine is.
-        if self.in_maintenance(now) and not pinned(spec.constraints, self.place):
-            return ["AgentMaintenance"]
+        if reason := self.bars(spec, now):
+            return [reason]
         if not allowed(spec.constraints if constraints is None else constraints, self.place, placed):
             return ["UnfulfilledConstraint"]
+        return self.fit(spec, salt)
+
+    def bars(self, spec: AppSpec, now: float, home: str | None = None) -> str | None:
+        """Why nothing of this offer is for the app, whatever else there is. `home`: the region of the Mesos master; machines of others are
+        for apps that say something of @region."""
+        if not self._roles(spec):
+            return "UnfulfilledRole"
+        # What can run nowhere else is of use there as long as the machine is.
+        if self.in_maintenance(now) and not pinned(spec.constraints, self.place):
+            return "AgentMaintenance"
+        region = self.place.region
+        if home and region and region != home and all(c.field != "@region" for c in spec.constraints):
+            return "UnfulfilledConstraint"
+        return None
+
+    def fit(self, spec: AppSpec, salt: int) -> Match | list[str]:
+        """What one instance would take, or what is short."""
+        roles = self._roles(spec)
         # Scarce GPUs are for those who ask for them.
         reasons = ["DeclinedScarceResources"] if not spec.gpus and self._sum("gpus", roles) > 0 else []
         parts: list[Json] = []

@@ -3,100 +3,14 @@ and notes what changed, so that a shell can store exactly that."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from .instance import Health, Instance
 from .spec import AppSpec, Json
 
-LIVE = frozenset({"TASK_STAGING", "TASK_STARTING", "TASK_RUNNING", "TASK_KILLING"})
-
-
-@dataclass(frozen=True)
-class Health:
-    """What is known of one health check of one instance.  `alive` None: nothing yet."""
-
-    alive: bool | None = None
-    consecutive_failures: int = 0
-    first_success: float | None = None
-    last_success: float | None = None
-    last_failure: float | None = None
-    last_failure_cause: str | None = None
-
-
-@dataclass(frozen=True)
-class Instance:
-    """One task of an app.  `version` is that of the app it was launched from."""
-
-    id: str
-    app_id: str
-    version: str
-    agent_id: str
-    hostname: str
-    staged_at: float
-    state: str = "TASK_STAGING"
-    role: str = "*"
-    ports: tuple[int | None, ...] = ()
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    region: str | None = None
-    zone: str | None = None
-    started_at: float | None = None
-    ip_addresses: tuple[str, ...] = ()
-    unreachable_since: float | None = None
-    inactive: bool = False  # unreachable for so long that it was replaced
-    killed_at: float | None = None  # when we last asked Mesos to kill it
-    kill_reason: str | None = None
-    moving: bool = False  # its agent goes into maintenance, and it may run elsewhere
-    mesos_healthy: bool | None = None
-    health: tuple[Health, ...] = field(default=(), compare=False)
-
-    @property
-    def host_ports(self) -> list[int]:
-        return [p for p in self.ports if p is not None]
-
-    @property
-    def being_killed(self) -> bool:
-        return self.kill_reason is not None or self.state == "TASK_KILLING"
-
-    @property
-    def active(self) -> bool:
-        """Counts as one of the app's instances (or will in a moment)."""
-        return not self.being_killed and not (self.unreachable_since is not None and self.inactive)
-
-    @property
-    def running(self) -> bool:
-        return self.state == "TASK_RUNNING"
-
-    def healthy(self, spec: AppSpec) -> bool | None:
-        """By all checks of `spec`; None while one has said nothing.  True for a running instance without checks."""
-        if not self.running:
-            return False if self.unreachable_since is not None else None
-        seen: list[bool | None] = []
-        for n, check in enumerate(spec.health_checks):
-            if check.by_marathon:
-                seen.append(self.health[n].alive if n < len(self.health) else None)
-            else:
-                seen.append(self.mesos_healthy)
-        if False in seen:
-            return False
-        return None if None in seen else True
-
-    def ready(self, spec: AppSpec) -> bool:
-        return self.running and self.active and self.healthy(spec) is True
-
-    def to_json(self) -> Json:
-        raw = dataclasses.asdict(dataclasses.replace(self, health=()))
-        del raw["health"]  # checked anew by whoever leads next
-        return {k: v for k, v in raw.items() if v is not None}
-
-    @classmethod
-    def from_json(cls, raw: Json) -> Instance:
-        known = {f.name for f in dataclasses.fields(cls)}
-        values = {k: v for k, v in raw.items() if k in known}
-        for name in ("ports", "ip_addresses"):
-            values[name] = tuple(values.get(name, ()))
-        return cls(**values)
+__all__ = ["Action", "Damaged", "Delay", "Deployment", "Health", "Instance", "State", "TaskFailure"]
 
 
 @dataclass(frozen=True)
@@ -168,6 +82,14 @@ class TaskFailure:
     timestamp: float
 
 
+class Damaged(ValueError):
+    """What is stored of one thing cannot be used."""
+
+    def __init__(self, kind: str, key: str, problem: str) -> None:
+        super().__init__(f"{kind} {key} {problem}")
+        self.kind, self.key, self.problem = kind, key, problem
+
+
 class State:
     """Everything that is stored, and (delays, failures) what is not.  Not thread-safe; one owner."""
 
@@ -180,7 +102,19 @@ class State:
         self.delays: dict[str, Delay] = {}
         self.failures: dict[str, TaskFailure] = {}
         self.waiting_since: dict[str, float] = {}
+        self.history: dict[str, Json] = {}  # version -> what changed by it: see history.py
+        self.readiness: dict[str, dict[str, Json]] = {}  # instance -> check's name -> its last result; not stored
         self.last_version: str | None = None
+        # Ids that the scheduler has to look at: apps with something new, instances that are not simply running, and those whose
+        # health checks may begin or end. With them a turn costs as much as changed, not as much as there is.
+        self.open: dict[str, None] = {}
+        self.attention: dict[str, None] = {}
+        self.stirred: dict[str, None] = {}
+        self.memo: dict[
+            str, tuple[AppSpec, Any]
+        ] = {}  # what scaling.change said of an app, until something of it changes
+        self.texts: dict[str, tuple[Instance, str]] = {}  # see rendering.py
+        self._specs: dict[tuple[str, str], AppSpec] = {}
         self._by_app: dict[str, dict[str, None]] = {}
         self._changed: dict[tuple[str, str], None] = {}
 
@@ -195,19 +129,35 @@ class State:
     def locking(self, app_ids: Iterable[str]) -> list[Deployment]:
         """The deployments that have one of these apps in hand."""
         wanted = set(app_ids)
-        return [d for d in self.deployments.values() if wanted & set(d.target)]
+        return [d for d in self.deployments.values() if not wanted.isdisjoint(d.target)]
 
     def spec_of(self, instance: Instance) -> AppSpec | None:
         """The definition that an instance was launched from, or the app's present one when that is gone."""
         raw = self.versions.get(instance.app_id, {}).get(instance.version)
-        if raw is not None:
-            return AppSpec.from_json(raw)
-        return self.apps.get(instance.app_id)
+        return self.apps.get(instance.app_id) if raw is None else self.parsed(raw)
+
+    def parsed(self, raw: Json) -> AppSpec:
+        """The definition `raw` as the scheduler sees it; read once."""
+        key = (raw["id"], raw["version"])
+        known = self._specs.get(key)
+        if known is None or (known.raw is not raw and known.raw != raw):
+            known = self._specs[key] = AppSpec.from_json(raw)
+        return known
+
+    def restless(self) -> list[Instance]:
+        """Instances of which time alone may make something due."""
+        return [self.instances[i] for i in self.attention]
 
     # -- changing
 
+    def touch(self, app_id: str) -> None:
+        """Something that decides on this app's instances is new."""
+        self.open[app_id] = None
+        self.memo.pop(app_id, None)
+
     def put_app(self, spec: AppSpec, keep: int = 50) -> None:
         self.apps[spec.id] = spec
+        self.touch(spec.id)
         versions = self.versions.setdefault(spec.id, {})
         versions[spec.version] = spec.raw
         self.last_version = max(self.last_version or "", spec.version)
@@ -215,41 +165,60 @@ class State:
         for old in sorted(versions)[: max(0, len(versions) - keep)]:
             if old not in used:
                 del versions[old]
+                self._specs.pop((spec.id, old), None)
                 self._note("version", f"{spec.id}@{old}")
         self._note("version", f"{spec.id}@{spec.version}")
         self._note("app", spec.id)
 
     def drop_app(self, app_id: str) -> None:
         self.apps.pop(app_id, None)
+        self._note("app", app_id)  # first: an app without its version would be damage
         for version in self.versions.pop(app_id, {}):
+            self._specs.pop((app_id, version), None)
             self._note("version", f"{app_id}@{version}")
+        self.touch(app_id)
         for table in (self.delays, self.failures, self.waiting_since):
             table.pop(app_id, None)
-        self._note("app", app_id)
 
     def put_instance(self, instance: Instance) -> None:
         before = self.instances.get(instance.id)
         self.instances[instance.id] = instance
         self._by_app.setdefault(instance.app_id, {})[instance.id] = None
+        self.touch(instance.app_id)
+        if instance.restless:
+            self.attention[instance.id] = None
+        else:
+            self.attention.pop(instance.id, None)
+        if before is None or before.checkable != instance.checkable:
+            self.stirred[instance.id] = None
         if before != instance:  # health is not compared: it is not stored
             self._note("instance", instance.id)
 
     def drop_instance(self, instance_id: str) -> None:
         gone = self.instances.pop(instance_id, None)
+        self.readiness.pop(instance_id, None)
         if gone is not None:
             ids = self._by_app[gone.app_id]
             del ids[instance_id]
             if not ids:
                 del self._by_app[gone.app_id]
+            self.attention.pop(instance_id, None)
+            self.texts.pop(instance_id, None)
+            self.stirred[instance_id] = None
+            self.touch(gone.app_id)
             self._note("instance", instance_id)
 
     def put_deployment(self, deployment: Deployment) -> None:
         self.deployments[deployment.id] = deployment
+        for app_id in deployment.target:
+            self.touch(app_id)
         self.last_version = max(self.last_version or "", deployment.version)
         self._note("deployment", deployment.id)
 
     def drop_deployment(self, deployment_id: str) -> None:
-        if self.deployments.pop(deployment_id, None) is not None:
+        if (gone := self.deployments.pop(deployment_id, None)) is not None:
+            for app_id in gone.target:
+                self.touch(app_id)
             self._note("deployment", deployment_id)
 
     def put_group(self, group_id: str, meta: Json | None) -> None:
@@ -258,6 +227,13 @@ class State:
         else:
             self.groups[group_id] = meta
         self._note("group", group_id)
+
+    def put_history(self, version: str, record: Json | None) -> None:
+        if record is None:
+            self.history.pop(version, None)
+        else:
+            self.history[version] = record
+        self._note("history", version)
 
     def _note(self, kind: str, key: str) -> None:
         self._changed[kind, key] = None
@@ -282,29 +258,46 @@ class State:
                 value = self.deployments.get(key)
             case "group":
                 return self.groups.get(key)
+            case "history":
+                return self.history.get(key)
         return value.to_json() if value is not None else None
 
     @classmethod
     def load(cls, stored: Iterable[tuple[str, str, Json]]) -> State:
-        """From what `take_changes` gave.  An app whose version is missing is left out (its write was cut short)."""
+        """From what `take_changes` gave.  Raises Damaged."""
         state, apps = cls(), {}
         for kind, key, value in stored:
-            match kind:
-                case "app":
-                    apps[key] = value["version"]
-                case "version":
-                    app_id, _, version = key.rpartition("@")
-                    state.versions.setdefault(app_id, {})[version] = value
-                case "instance":
-                    state.put_instance(Instance.from_json(value))
-                case "deployment":
-                    state.put_deployment(Deployment.from_json(value))
-                case "group":
-                    state.groups[key] = value
+            try:
+                match kind:
+                    case "app":
+                        apps[key] = str(value["version"])
+                    case "version":
+                        app_id, _, version = key.rpartition("@")
+                        state.versions.setdefault(app_id, {})[version] = value
+                        state.parsed(value)
+                    case "instance":
+                        state.put_instance(Instance.from_json(value))
+                    case "deployment":
+                        state.put_deployment(Deployment.from_json(value))
+                    case "group":
+                        state.groups[key] = value
+                    case "history":
+                        state.history[key] = value
+            except (KeyError, TypeError, ValueError, AttributeError, IndexError) as e:
+                raise Damaged(kind, key, f"is not complete ({type(e).__name__}: {e})") from e
+        state._changed.clear()
         for app_id, version in apps.items():
             raw = state.versions.get(app_id, {}).get(version)
-            if raw is not None:
-                state.apps[app_id] = AppSpec.from_json(raw)
-                state.last_version = max(state.last_version or "", version)
-        state._changed.clear()
+            if raw is None:
+                # Versions are written before what names them, so this is no write that was cut short.
+                raise Damaged(
+                    "version", f"{app_id}@{version}", f"is missing: it holds the present definition of {app_id}"
+                )
+            state.apps[app_id] = state.parsed(raw)
+            state.touch(app_id)
+            state.last_version = max(state.last_version or "", version)
+        for app_id in [a for a in state.versions if a not in apps and a not in state._by_app]:
+            for version in state.versions.pop(app_id):  # the rest of an app whose deletion was cut short
+                state._specs.pop((app_id, version), None)
+                state._note("version", f"{app_id}@{version}")
         return state

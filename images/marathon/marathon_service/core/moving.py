@@ -8,7 +8,6 @@ callers. Such apps say so themselves (one instance, capacities 0 and 0): the old
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Set
 
 from .constraints import Place, pinned
@@ -30,12 +29,12 @@ def stays(state: State, instance: Instance) -> bool:
 
 def mark(state: State, leaving: Set[str]) -> None:
     """Notes what has to move off the agents `leaving`. It is stored, for the next who leads."""
-    for i in list(state.instances.values()):
+    for i in list(state.instances.values()) if leaving else state.restless():
         if i.being_killed or i.unreachable_since is not None:
             continue
         moving = i.agent_id in leaving and i.app_id in state.apps and not stays(state, i)
         if moving != i.moving:
-            state.put_instance(dataclasses.replace(i, moving=moving))
+            state.put_instance(i.but(moving=moving))
 
 
 def busy_agents(state: State) -> frozenset[str]:
@@ -46,7 +45,7 @@ def busy_agents(state: State) -> frozenset[str]:
 
 def remembered(state: State) -> frozenset[str]:
     """Agents of which it is stored that something was to leave them."""
-    return frozenset(i.agent_id for i in state.instances.values() if i.moving)
+    return frozenset(i.agent_id for i in state.restless() if i.moving)
 
 
 def constraints(spec: AppSpec, leaving: Set[str], waits: float) -> tuple[Constraint, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from . import definition, deployments, paths
+from . import definition, deployments, history, paths
 from .definition import Rules
+from .events import app_posted, checks_changed, deployment_event
 from .model import Deployment, Instance, State
 from .spec import AppSpec, Json
 from .stamps import next_version
@@ -30,11 +31,44 @@ class Conflict(Exception):
     """There is one already."""
 
 
-class Operations:
-    """Changes of one State.  `clock` gives seconds since the epoch, `new_id` a fresh deployment id."""
+class TooMany(Exception):
+    """More deployments at once than the service carries out."""
 
-    def __init__(self, state: State, rules: Rules, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+
+@dataclass
+class Change:
+    """A change that was thought through and not made: see `Operations.prepare`."""
+
+    deployment: Deployment
+    specs: dict[str, AppSpec | None]
+    groups: dict[str, Json | None] = field(default_factory=dict)
+    locks: list[Deployment] = field(default_factory=list)
+
+
+class Operations:
+    """Changes of one State.  `clock` gives seconds since the epoch, `new_id` a fresh deployment id; `check_size` raises where a value
+    is more than can be stored."""
+
+    def __init__(
+        self,
+        state: State,
+        rules: Rules,
+        clock: Callable[[], float],
+        new_id: Callable[[], str],
+        check_size: Callable[[Json], None] = lambda _value: None,
+    ) -> None:
         self.state, self.rules, self._clock, self._new_id = state, rules, clock, new_id
+        self._check_size = check_size
+        self._events: list[Json] = []
+
+    def take_events(self) -> list[Json]:
+        """What is to be told of the changes since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def posted(self, app_id: str, definition: Json, uri: str, client: str) -> None:
+        """Notes that a client changed an app by the API."""
+        self._events.append(app_posted(definition, uri, client, self._clock()))
 
     def app(self, app_id: str) -> AppSpec:
         spec = self.state.apps.get(app_id)
@@ -45,37 +79,35 @@ class Operations:
     def version(self) -> str:
         return next_version(self._clock(), self.state.last_version)
 
-    def _used_ports(self, but: Iterable[str] = ()) -> set[int]:
-        left_out = set(but)
-        return {p for a, s in self.state.apps.items() if a not in left_out for p in definition.service_ports(s.raw)}
+    def _used_ports(self, but: str, beside: Iterable[Json] = ()) -> Iterator[int]:
+        """Service ports that are taken: looked for only where one is to be chosen."""
+        for raw in (*(s.raw for a, s in self.state.apps.items() if a != but), *beside):
+            yield from definition.service_ports(raw)
 
-    def normal(self, body: Json, app_id: str | None = None, partial: bool = False) -> Json:
-        """The normal form of a client's app, over the app of that id as it is when `partial`."""
-        update = definition.migrate(body)
+    def normal(
+        self, body: object, app_id: str | None = None, partial: bool = False, beside: Iterable[Json] = ()
+    ) -> Json:
+        """The normal form of a client's app, over the app of that id as it is when `partial`.  `beside`: other definitions of the same
+        change, whose service ports are taken too."""
+        update = definition.migrate(body, self.rules.bridge)
         given = update.get("id")
         if app_id is not None:
-            if isinstance(given, str) and paths.absolute(given) != app_id:
-                raise Invalid([("/id", f"must be {app_id}: an app cannot be renamed")])
-            update["id"] = app_id
+            update["id"] = app_id  # whatever the body says: an app cannot be renamed
         elif not isinstance(given, str):
-            raise Invalid([("/id", "is required")])
+            raise Invalid([("/id", "is required" if given is None else "must be a string")])
         else:
             update["id"] = paths.absolute(given)
         before = self.state.apps.get(update["id"])
         if partial and before is not None:
             update = definition.merge(before.raw, update)
-        normal = definition.normalise(
-            update, self.rules, self._used_ports([update["id"]]), before.raw if before else None
-        )
-        if any(paths.inside(a, normal["id"]) for a in self.state.apps):
-            raise Invalid([("/id", "there is a group with this id")])
-        return normal
+        used = self._used_ports(update["id"], beside)
+        return definition.normalise(update, self.rules, used, before.raw if before else None)
 
-    def create(self, body: Json) -> tuple[AppSpec, Deployment]:
+    def create(self, body: object, force: bool = False) -> tuple[AppSpec, Deployment]:
         normal = self.normal(body)
         if normal["id"] in self.state.apps:
             raise Conflict(f"An app with id [{normal['id']}] already exists.")
-        deployment = self.change({normal["id"]: normal})
+        deployment = self.change({normal["id"]: normal}, force=force)
         return self.state.apps[normal["id"]], deployment
 
     def update(self, app_id: str, body: Json, *, partial: bool = True, force: bool = False) -> Deployment:
@@ -84,6 +116,24 @@ class Operations:
             body = self.of_version(app_id, body["version"])
             partial = False
         return self.change({app_id: self.normal(body, app_id, partial)}, force=force)
+
+    def update_all(self, bodies: list[Json], *, must_exist: bool, partial: bool, force: bool = False) -> Deployment:
+        """Create or change many apps by one deployment."""
+        target: dict[str, Json | None] = {}
+        problems = []
+        for n, body in enumerate(bodies):
+            app_id = paths.absolute(body["id"])
+            if must_exist:
+                self.app(app_id)
+            try:
+                if app_id in target:
+                    raise Invalid([("/id", f"{app_id} is in the list twice")])
+                target[app_id] = self.normal(body, app_id, partial, [raw for raw in target.values() if raw])
+            except Invalid as e:
+                problems += [(f"({n}){path}", message) for path, message in e.problems]
+        if problems:
+            raise Invalid(problems)
+        return self.change(target, force=force)
 
     def of_version(self, app_id: str, version: object) -> Json:
         self.app(app_id)
@@ -95,8 +145,8 @@ class Operations:
     def restart(self, app_id: str, force: bool = False) -> Deployment:
         return self.change({app_id: self.app(app_id).raw}, force=force, restart=True)
 
-    def delete(self, app_ids: Iterable[str], force: bool = False) -> Deployment:
-        return self.change(dict.fromkeys(app_ids), force=force)
+    def delete(self, app_ids: Iterable[str], force: bool = False, groups: Iterable[str] = ()) -> Deployment:
+        return self.change(dict.fromkeys(app_ids), force=force, groups=dict.fromkeys(groups))
 
     def change(
         self,
@@ -105,11 +155,26 @@ class Operations:
         force: bool = False,
         restart: bool = False,
         original: Mapping[str, Json | None] | None = None,
+        groups: Mapping[str, Json | None] | None = None,
     ) -> Deployment:
-        """Bring the apps of `target` (normal definitions; None: delete) to these, as one deployment."""
+        """Bring the apps of `target` (normal definitions; None: delete) to these, as one deployment; `groups` likewise."""
+        return self.apply(self.prepare(target, force=force, restart=restart, original=original, groups=groups))
+
+    def prepare(
+        self,
+        target: Mapping[str, Json | None],
+        *,
+        force: bool = False,
+        restart: bool = False,
+        original: Mapping[str, Json | None] | None = None,
+        groups: Mapping[str, Json | None] | None = None,
+    ) -> Change:
+        """Checks everything and changes nothing.  Raises Invalid, Locked, TooMany."""
         locks = self.state.locking(target)
         if locks and not force:
             raise Locked(locks)
+        self._check_ids(target, groups or {})
+        self._check_bounds(target, len(locks))
         version = self.version()
         specs = {
             a: definition.stamped(raw, self.state.apps.get(a), version, restart) if raw is not None else None
@@ -118,47 +183,93 @@ class Operations:
         if original is None:
             original = {a: self.state.apps[a].raw if a in self.state.apps else None for a in target}
         wanted = {a: s.raw if s else None for a, s in specs.items()}
+        after = {g: meta for g, meta in {**self.state.groups, **(groups or {})}.items() if meta is not None}
         try:
-            deployments.layers({a: s.dependencies for a, s in {**self.state.apps, **specs}.items() if s})
-            steps = deployments.steps(original, wanted)
+            if any(raw and raw.get("dependencies") for raw in wanted.values()) or groups:
+                every = {a: s for a, s in {**self.state.apps, **specs}.items() if s}
+                deployments.layers({a: deployments.needs(s.raw, after) for a, s in every.items()})
+            steps = deployments.steps(original, wanted, after, self.state.groups)
         except ValueError as e:
             raise Invalid([("/dependencies", str(e))]) from None
-        for lock in locks:
-            self.state.drop_deployment(lock.id)
         deployment = Deployment(self._new_id(), version, steps, original, wanted, 0, self._clock())
-        for app_id, spec in specs.items():
+        self._check_size(deployment.to_json())
+        return Change(deployment, specs, dict(groups or {}), locks)
+
+    def _check_ids(self, target: Mapping[str, Json | None], groups: Mapping[str, Json | None]) -> None:
+        """No path may be an app and a group."""
+        new = [a for a, raw in target.items() if raw is not None and a not in self.state.apps]
+        made = {g for g, meta in groups.items() if meta is not None and g not in self.state.groups}
+        if not new and not made:
+            return
+        apps = {a for a in self.state.apps if a not in target} | {a for a, raw in target.items() if raw is not None}
+        gone = {g for g, meta in groups.items() if meta is None}
+        inner = {up for a in apps for up in paths.parents(a)} | (self.state.groups.keys() - gone) | made
+        for app_id in new:
+            if app_id in inner:
+                raise Invalid([("/id", f"there is a group with the id {app_id}")])
+        for path in {up for a in new for up in (paths.parent(a), *paths.parents(paths.parent(a)))} | made:
+            if path in apps:
+                raise Invalid([("/id", f"{path} is an app, and cannot be a group too")])
+
+    def _check_bounds(self, target: Mapping[str, Json | None], ends: int) -> None:
+        most = self.rules.max_apps
+        change = sum((raw is not None) - (a in self.state.apps) for a, raw in target.items())
+        if most is not None and change > 0 and len(self.state.apps) + change > most:
+            raise Invalid([("/", f"this service may have {most} apps (MARATHON_MAX_APPS)")])
+        if len(self.state.deployments) - ends >= self.rules.max_deployments:
+            raise TooMany(
+                f"{len(self.state.deployments)} deployments are under way, and no more than {self.rules.max_deployments} may be "
+                "(MARATHON_MAX_RUNNING_DEPLOYMENTS): try again when some have ended"
+            )
+
+    def apply(self, change: Change) -> Deployment:
+        now, deployment = self._clock(), change.deployment
+        for lock in change.locks:
+            self._end(lock)
+        history.note(self.state, deployment.version, change.specs, change.groups, self.rules.max_versions)
+        for app_id, spec in change.specs.items():
+            before = self.state.apps.get(app_id)
+            self._events += checks_changed(app_id, before, spec, now)
             if spec is None:
                 self.state.drop_app(app_id)
-                continue
-            before = self.state.apps.get(app_id)
-            if before is None or before.raw != {**spec.raw, "version": before.version}:
-                self.state.put_app(spec)
+            elif before is None or before.raw != {**spec.raw, "version": before.version}:
+                self.state.put_app(spec, self.rules.max_versions)
                 if before is None or spec.config_version != before.config_version:
                     self.state.delays.pop(app_id, None)
+        for group_id, meta in change.groups.items():
+            if group_id != "/" and self.state.groups.get(group_id) != meta:
+                self.state.put_group(group_id, meta)
         self.state.put_deployment(deployment)
+        self._events += deployment_event("info", deployment, now)
         return deployment
+
+    def _end(self, deployment: Deployment) -> None:
+        self.state.drop_deployment(deployment.id)
+        self._events += deployment_event("failed", deployment, self._clock())
 
     def cancel(self, deployment_id: str, force: bool = False) -> Deployment | None:
         """Stop a deployment: with `force` just so, else by a new one that brings back what was before."""
         deployment = self.state.deployments.get(deployment_id)
         if deployment is None:
-            raise NotFound(f"Deployment {deployment_id} does not exist")
+            raise NotFound(f"DeploymentPlan {deployment_id} does not exist")
         if force:
-            self.state.drop_deployment(deployment_id)
+            self._end(deployment)
             return None
-        return self.change(deployment.original, force=True)
+        return self.change(
+            deployment.original, force=True, groups=history.groups_before(self.state, deployment.version)
+        )
 
     # -- tasks
 
     def tasks(self, ids: Iterable[str]) -> list[Instance]:
-        return [self.state.instances[i] for i in ids if i in self.state.instances]
+        return [self.state.instances[i] for i in dict.fromkeys(ids) if i in self.state.instances]
 
     def kill(
         self, instances: list[Instance], *, scale: bool = False, force: bool = False, wipe: bool = False
     ) -> Deployment | None:
         """Kill these; they are replaced, or with `scale` their apps get so many fewer instances."""
         deployment = None
-        if scale and instances:
+        if scale:
             counts: dict[str, int] = {}
             for i in instances:
                 if i.active and i.app_id in self.state.apps:
@@ -175,71 +286,4 @@ class Operations:
                 self.state.drop_instance(i.id)
             elif i.kill_reason is None:
                 self.state.put_instance(dataclasses.replace(i, kill_reason="asked"))
-        return deployment
-
-    # -- groups
-
-    def apps_of_group(self, group_id: str) -> dict[str, AppSpec]:
-        return {a: s for a, s in self.state.apps.items() if paths.inside(a, group_id)}
-
-    def group_exists(self, group_id: str) -> bool:
-        return (
-            group_id == "/"
-            or bool(self.apps_of_group(group_id))
-            or any(g == group_id or paths.inside(g, group_id) for g in self.state.groups)
-        )
-
-    def put_group(
-        self, body: Json, group_id: str | None = None, *, create: bool = False, force: bool = False
-    ) -> Deployment:
-        """Create a group or make it what `body` says: apps that the body leaves out are deleted."""
-        found: dict[str, Json] = {}
-        groups: dict[str, Json] = {}
-        own = paths.absolute(body.get("id") or group_id or "", group_id or "/")
-        if create and own != "/" and self.group_exists(own):
-            raise Conflict(f"Group {own} is already created. Use PUT to change this group.")
-        if body.get("scaleBy") is not None:
-            return self._scale_group(own, body["scaleBy"], force)
-        self._flatten(body, own, found, groups)
-        whole = "apps" in body or "groups" in body
-        gone = {a: None for a in self.apps_of_group(own) if a not in found} if whole and own != "/" else {}
-        deployment = self.change({**gone, **found}, force=force)
-        for gid, meta in groups.items():
-            if gid != "/":
-                self.state.put_group(gid, meta)
-        return deployment
-
-    def _scale_group(self, group_id: str, by: object, force: bool) -> Deployment:
-        if isinstance(by, bool) or not isinstance(by, int | float) or by < 0:
-            raise Invalid([("/scaleBy", "must be a number of at least 0")])
-        if not self.group_exists(group_id):
-            raise NotFound(f"Group '{group_id}' does not exist")
-        return self.change(
-            {a: {**s.raw, "instances": math.ceil(s.instances * by)} for a, s in self.apps_of_group(group_id).items()},
-            force=force,
-        )
-
-    def _flatten(self, body: Json, group_id: str, apps: dict[str, Json], groups: dict[str, Json]) -> None:
-        if group_id != "/" and (wrong := paths.problem(group_id)):
-            raise Invalid([("/id", wrong)])
-        shared = [paths.absolute(d, group_id) for d in body.get("dependencies") or ()]
-        groups[group_id] = {"dependencies": shared}
-        for app in body.get("apps") or ():
-            if not isinstance(app, dict) or not isinstance(app.get("id"), str):
-                raise Invalid([("/apps", "each app needs an id")])
-            app_id = paths.absolute(app["id"], group_id)
-            normal = self.normal({**app, "id": app_id}, app_id)
-            normal["dependencies"] = list(dict.fromkeys([*normal["dependencies"], *shared]))
-            apps[app_id] = normal
-        for group in body.get("groups") or ():
-            if not isinstance(group, dict) or not isinstance(group.get("id"), str):
-                raise Invalid([("/groups", "each group needs an id")])
-            self._flatten(group, paths.absolute(group["id"], group_id), apps, groups)
-
-    def delete_group(self, group_id: str, force: bool = False) -> Deployment:
-        if not self.group_exists(group_id):
-            raise NotFound(f"Group '{group_id}' does not exist")
-        deployment = self.delete(self.apps_of_group(group_id), force)
-        for gid in [g for g in self.state.groups if g == group_id or paths.inside(g, group_id)]:
-            self.state.put_group(gid, None)
         return deployment

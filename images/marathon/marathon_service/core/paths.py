@@ -43,3 +43,11 @@ def inside(path: str, group: str) -> bool:
 
 def task_prefix(app_id: str) -> str:
     return app_id.strip("/").replace("/", "_")
+
+
+def parents(path: str) -> list[str]:
+    """All groups that hold `path`, without the root; the nearest first."""
+    found = []
+    while (path := parent(path)) != "/":
+        found.append(path)
+    return found

@@ -6,19 +6,18 @@ stores the changes first and talks then, so that a crash in between leaves a tas
 
 from __future__ import annotations
 
-import dataclasses
-import zlib
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from mesos_client.messages import Offer
 
 from . import delays, deployments, moving, updates
-from .constraints import Place, preference
+from .constraints import Place
 from .events import deployment_event, instance_changed
 from .matching import Match, Pool
 from .model import Instance, State
-from .scaling import Change, change, replaced
+from .placing import Placer, Rejections
+from .scaling import Change, replaced
 from .spec import AppSpec, Json
 
 KILL_RETRY = 10.0
@@ -30,6 +29,7 @@ class Settings:
 
     launch_timeout: float = 300.0
     kill_retry: float = KILL_RETRY
+    home_region: str | None = None  # of the Mesos master
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,6 @@ class Launch:
     spec: AppSpec
     instance: Instance
     resources: tuple[Json, ...]
-
-
-@dataclass
-class Rejections:
-    """Why the offers of the last attempt were not used, by reason in the order of checking."""
-
-    processed: int = 0
-    unused: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-    last_unused: float | None = None
-    last_used: float | None = None
 
 
 @dataclass
@@ -75,31 +64,33 @@ def plan(
     new_id: Callable[[str], str],
     settings: Settings = Settings(),
     leaving: Set[str] = frozenset(),
+    most: int | None = None,
 ) -> Plan:
-    """`leaving`: agents that go into maintenance."""
+    """`leaving`: agents that go into maintenance; `most`: how many may be launched now (None: any number)."""
     result = Plan()
     result.events += updates.expire(state, now)
     _overdue(state, now, settings)
     moving.mark(state, leaving)
     for kind, deployment in deployments.advance(state):
         result.events += deployment_event("step_success" if kind == "step" else kind, deployment, now)
-    room = _Room(state, {o.id: Pool.of(o, o.agent_id in leaving) for o in offers}, leaving, now, result)
+    pools = {o.id: Pool.of(o, o.agent_id in leaving) for o in offers}
+    room = _Room(state, pools, leaving, now, settings.home_region, result)
     wanted = _scale(room)
-    _place(room, wanted, new_id)
+    _place(room, wanted, new_id, most)
     _send_kills(state, now, settings, result)
     _timers(state, now, settings, result)
     return result
 
 
 def _overdue(state: State, now: float, settings: Settings) -> None:
-    for i in list(state.instances.values()):
+    for i in state.restless():
         if (
             i.state in ("TASK_STAGING", "TASK_STARTING")
             and i.kill_reason is None
             and i.unreachable_since is None
             and now >= i.staged_at + settings.launch_timeout
         ):
-            state.put_instance(dataclasses.replace(i, kill_reason="overdue"))
+            state.put_instance(i.but(kill_reason="overdue"))
 
 
 @dataclass
@@ -110,7 +101,19 @@ class _Room:
     pools: dict[str, Pool]
     leaving: Set[str]
     now: float
+    home: str | None
     result: Plan
+    placers: dict[str, Placer] = field(default_factory=dict)
+
+    def placer(self, spec: AppSpec) -> Placer:
+        found = self.placers.get(spec.id)
+        if found is None:
+            constraints = moving.constraints(spec, self.leaving, self.waits(spec.id))
+            seen = self.result.rejections.setdefault(spec.id, Rejections())
+            places = self.staying(spec.id)
+            found = Placer(spec, self.pools.values(), places, constraints, self.now, seen, self.home)
+            self.placers[spec.id] = found
+        return found
 
     def waits(self, app_id: str) -> float:
         """Since when something of it is to be launched, seconds."""
@@ -127,18 +130,15 @@ class _Room:
 def _movable(room: _Room, spec: AppSpec, todo: Change) -> list[Instance]:
     """Of what is to be killed, without those that would only move and for which nobody offers a place elsewhere."""
     covered = replaced(spec, room.state.of_app(spec.id))
-    placed, found, short = room.staying(spec.id), [], 0
+    found, short = [], 0
     for i in todo.kill:
         if not i.moving or i.version < spec.config_version:
             found.append(i)
             continue
         if covered > 0:
             covered -= 1
-        elif (best := _best(spec, room, placed)) is not None:
-            pool, match = best
-            pool.take(match)  # nobody else's in this turn; when the old one has ended it is offered again
-            placed.append(pool.place)
-        else:
+        # What is taken is nobody else's in this turn; when the old one has ended it is offered again.
+        elif room.placer(spec).take() is None:
             short += 1
             continue
         found.append(i)
@@ -151,18 +151,25 @@ def _scale(room: _Room) -> list[tuple[AppSpec, int]]:
     """Marks what must go, and returns how many instances of which app may be launched now."""
     state, now, result = room.state, room.now, room.result
     found: list[tuple[AppSpec, int]] = []
-    for app_id in {**state.apps, **dict.fromkeys(state.app_ids_with_instances())}:
+    for app_id in list(state.delays):
+        if (spec := deployments.wanted(state, app_id)) is not None:
+            delays.settle(state, spec, now)
+    for app_id in list(state.open):
         spec = deployments.wanted(state, app_id)
         if spec is None:
             for i in state.of_app(app_id):
                 if i.kill_reason is None:
-                    state.put_instance(dataclasses.replace(i, kill_reason="stopped"))
+                    state.put_instance(i.but(kill_reason="stopped"))
             state.waiting_since.pop(app_id, None)
+            state.open.pop(app_id)
             continue
-        delays.settle(state, spec, now)
-        todo = change(spec, state.of_app(app_id))
+        todo = deployments.needed(state, spec)
+        if todo.launch <= 0 and not todo.kill:
+            state.waiting_since.pop(app_id, None)
+            state.open.pop(app_id)
+            continue
         for i in _movable(room, spec, todo):
-            state.put_instance(dataclasses.replace(i, kill_reason="moved" if i.moving else "surplus"))
+            state.put_instance(i.but(kill_reason="moved" if i.moving else "surplus"))
         if todo.launch <= 0 and app_id not in result.unplaced:
             state.waiting_since.pop(app_id, None)
             continue
@@ -179,25 +186,25 @@ def _scale(room: _Room) -> list[tuple[AppSpec, int]]:
     return found
 
 
-def _place(room: _Room, wanted: list[tuple[AppSpec, int]], new_id: Callable[[str], str]) -> None:
+def _place(
+    room: _Room, wanted: list[tuple[AppSpec, int]], new_id: Callable[[str], str], most: int | None = None
+) -> None:
     state, now, result, pools = room.state, room.now, room.result, room.pools
-    placed = {spec.id: room.staying(spec.id) for spec, _ in wanted}
+    left = most
     # The apps take turns, so that a large one does not starve a small one; those that fit nowhere drop out.
-    queue = [(spec, count) for spec, count in wanted]
-    while queue and pools:
+    queue = [(spec, count) for spec, count in wanted] if pools else []
+    while queue and (left is None or left > 0):
         again = []
         for spec, count in queue:
-            found = _best(spec, room, placed[spec.id])
-            if found is None:
+            if left == 0 or (found := room.placer(spec).take()) is None:
                 continue
             pool, match = found
             instance = _instance(spec, pool.offer, match, new_id(spec.id), now)
-            pool.take(match)
-            placed[spec.id].append(pool.place)
             state.put_instance(instance)
             result.launches.setdefault(pool.offer.id, []).append(Launch(spec, instance, match.resources))
             result.events.append(instance_changed(instance, now))
             result.unplaced[spec.id] -= 1
+            left = None if left is None else left - 1
             if count > 1:
                 again.append((spec, count - 1))
         queue = again
@@ -206,37 +213,6 @@ def _place(room: _Room, wanted: list[tuple[AppSpec, int]], new_id: Callable[[str
     result.declined = [o for o in pools if o not in result.launches]
     waiting = {spec.id for spec, _ in wanted} | result.moves
     result.wants_offers = any(a in waiting for a in result.unplaced)
-
-
-def _best(spec: AppSpec, room: _Room, placed: list[Place]) -> tuple[Pool, Match] | None:
-    """The offer to use: even by GROUP_BY first, then the machine with the fewest instances of the app, then the one
-    with the most free cpus."""
-    now, here = room.now, dict[str, int]()
-    constraints = moving.constraints(spec, room.leaving, room.waits(spec.id))
-    for p in placed:
-        here[p.hostname] = here.get(p.hostname, 0) + 1
-    order = sorted(
-        room.pools.values(),
-        key=lambda p: (
-            preference(spec.constraints, p.place, placed),
-            here.get(p.offer.hostname, 0),
-            -sum(v for (n, _), v in p.scalars.items() if n == "cpus"),
-            p.offer.id,
-        ),
-    )
-    seen = room.result.rejections.setdefault(spec.id, Rejections())
-    for pool in order:
-        salt = zlib.crc32(f"{spec.id}{len(placed)}{now}".encode())
-        match = pool.match(spec, placed, now, salt, constraints)
-        seen.processed += 1
-        if isinstance(match, Match):
-            seen.last_used = now
-            return pool, match
-        seen.unused += 1
-        seen.last_unused = now
-        for reason in match:
-            seen.reasons[reason] = seen.reasons.get(reason, 0) + 1
-    return None
 
 
 def _instance(spec: AppSpec, offer: Offer, match: Match, task_id: str, now: float) -> Instance:
@@ -256,7 +232,7 @@ def _instance(spec: AppSpec, offer: Offer, match: Match, task_id: str, now: floa
 
 
 def _send_kills(state: State, now: float, settings: Settings, result: Plan) -> None:
-    for i in list(state.instances.values()):
+    for i in state.restless():
         if i.kill_reason is None or i.unreachable_since is not None:
             continue
         spec = state.spec_of(i)
@@ -264,7 +240,7 @@ def _send_kills(state: State, now: float, settings: Settings, result: Plan) -> N
         # A task that is shutting down within its grace is left alone.
         again = settings.kill_retry + (grace or 0.0)
         if i.killed_at is None or now >= i.killed_at + again:
-            state.put_instance(dataclasses.replace(i, killed_at=now))
+            state.put_instance(i.but(killed_at=now))
             result.kills.append((i.id, i.agent_id, grace))
             result.wake(now + again)
         else:
@@ -272,7 +248,7 @@ def _send_kills(state: State, now: float, settings: Settings, result: Plan) -> N
 
 
 def _timers(state: State, now: float, settings: Settings, result: Plan) -> None:
-    for i in state.instances.values():
+    for i in state.restless():
         if i.unreachable_since is not None:
             spec = state.spec_of(i)
             for limit in (spec.unreachable.inactive_after, spec.unreachable.expunge_after) if spec else ():

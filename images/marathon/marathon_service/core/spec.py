@@ -30,6 +30,7 @@ class Port:
     container: int | None
     service: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()  # those it is mapped for; none stands for all
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,33 @@ class HealthCheck:
 
 
 @dataclass(frozen=True)
+class ReadinessCheck:
+    """Asked by the leader until the answer has one of the `codes`.  Times in seconds."""
+
+    name: str = "readinessCheck"
+    protocol: str = "HTTP"
+    path: str = "/"
+    port_name: str = "http-api"
+    interval: float = 30.0
+    timeout: float = 10.0
+    codes: tuple[int, ...] = (200,)
+    keep_response: bool = False
+
+    @classmethod
+    def from_json(cls, raw: Json) -> ReadinessCheck:
+        return cls(
+            raw.get("name", "readinessCheck"),
+            raw.get("protocol", "HTTP"),
+            raw.get("path") or "/",
+            raw.get("portName", "http-api"),
+            raw.get("intervalSeconds", 30),
+            raw.get("timeoutSeconds", 10),
+            tuple(raw.get("httpStatusCodesForReady") or (200,)),
+            raw.get("preserveLastResponse", False),
+        )
+
+
+@dataclass(frozen=True)
 class Unreachable:
     """Seconds until an unreachable instance is replaced, and until it is forgotten; None for both: wait for ever."""
 
@@ -107,6 +135,7 @@ class AppSpec:
     backoff_factor: float = 1.15
     max_launch_delay: float = 300.0
     health_checks: tuple[HealthCheck, ...] = ()
+    readiness: tuple[ReadinessCheck, ...] = ()
     unreachable: Unreachable = Unreachable()
     kill_grace: float | None = None
     oldest_first: bool = False
@@ -160,6 +189,7 @@ class AppSpec:
             backoff_factor=raw["backoffFactor"],
             max_launch_delay=raw["maxLaunchDelaySeconds"],
             health_checks=tuple(HealthCheck.from_json(h) for h in raw["healthChecks"]),
+            readiness=tuple(ReadinessCheck.from_json(r) for r in raw.get("readinessChecks") or ()),
             unreachable=(
                 Unreachable(None, None)
                 if unreachable == "disabled"
@@ -194,6 +224,7 @@ def ports_of(raw: Json, mode: str) -> tuple[Port, ...]:
             p.get("containerPort", 0),
             p.get("servicePort", 0),
             p.get("labels") or {},
+            tuple(p.get("networkNames") or ()),
         )
         for p in mappings
     )

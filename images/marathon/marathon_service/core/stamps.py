@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 
 def stamp(now: float) -> str:
     """`now` (seconds since the epoch) as 2015-09-25T15:13:48.343Z."""
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds = int(now // 1)
+    milliseconds = round((now - seconds) * 1e6) // 1000
+    return f"{_second(seconds + milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(now: int) -> str:
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds").replace("+00:00", "")
 
 
 def parse_stamp(text: str) -> float:
@@ -22,3 +30,12 @@ def next_version(now: float, last: str | None) -> str:
         version = (datetime.fromisoformat(last) + timedelta(milliseconds=1)).isoformat(timespec="milliseconds")
         version = version.replace("+00:00", "Z")
     return version
+
+
+def is_stamp(text: str) -> bool:
+    """Whether `text` is a time in the API's form."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -6,9 +6,11 @@ import json
 import re
 from typing import Any
 
+from . import taskchecks
 from .model import Instance
 from .spec import AppSpec, HealthCheck, Json
 
+BRIDGE = "mesos-bridge"  # the network of mode container/bridge for containers of type MESOS
 _UNSAFE = re.compile(r"[^A-Z0-9_]")
 
 
@@ -54,6 +56,10 @@ def task_info(
         if not check.by_marathon:
             info["health_check"] = health_check(check, spec, instance)
             break
+    if check_info := taskchecks.check_info(spec, instance):
+        info["check"] = check_info
+    if limits := taskchecks.limits(spec):
+        info["limits"] = limits
     if spec.ports:
         info["discovery"] = {
             "visibility": "FRAMEWORK",
@@ -136,7 +142,7 @@ def container(spec: AppSpec, instance: Instance) -> Json | None:
     docker: Json = dict(raw.get("docker") or {})
     volumes = [_volume(v) for v in raw.get("volumes") or ()]
     if raw["type"] == "MESOS":
-        return _mesos_container(spec, docker, volumes)
+        return _mesos_container(spec, instance, docker, volumes)
     parameters = [{"key": p["key"], "value": p["value"]} for p in docker.get("parameters") or ()]
     if spec.raw.get("tty"):
         parameters.append({"key": "tty", "value": "true"})
@@ -171,7 +177,7 @@ def container(spec: AppSpec, instance: Instance) -> Json | None:
     return info
 
 
-def _mesos_container(spec: AppSpec, docker: Json, volumes: list[Json]) -> Json:
+def _mesos_container(spec: AppSpec, instance: Instance, docker: Json, volumes: list[Json]) -> Json:
     """For agents with the Mesos containerizer."""
     info: Json = {"type": "MESOS", "mesos": {}, "volumes": volumes}
     if docker.get("image"):
@@ -180,13 +186,28 @@ def _mesos_container(spec: AppSpec, docker: Json, volumes: list[Json]) -> Json:
             "docker": {"name": docker["image"]},
             "cached": not docker.get("forcePullImage", False),
         }
-    if spec.network == "container":
-        info["network_infos"] = [_network_info(n) for n in spec.raw["networks"]]
+    if spec.raw.get("tty"):
+        info["tty_info"] = {}
+    if linux := taskchecks.linux_info(spec):
+        info["linux_info"] = linux
+    if spec.network != "host":
+        info["network_infos"] = [_with_mappings(_network_info(n), spec, instance) for n in spec.raw["networks"]]
     return info
 
 
+def _with_mappings(info: Json, spec: AppSpec, instance: Instance) -> Json:
+    """A network of a container of type MESOS: its plug-in maps the ports."""
+    mappings = [
+        {"host_port": host, "container_port": container_port(spec, instance, n), "protocol": proto}
+        for n, (port, host) in enumerate(zip(spec.ports, instance.ports, strict=True))
+        if host is not None and (not port.networks or info["name"] in port.networks)
+        for proto in port.protocol.split(",")
+    ]
+    return {**info, "port_mappings": mappings} if mappings else info
+
+
 def _network_info(network: Json) -> Json:
-    info: Json = {"name": network["name"]}
+    info: Json = {"name": network.get("name") or BRIDGE}
     if labels := network.get("labels"):
         info["labels"] = {"labels": [{"key": k, "value": str(v)} for k, v in labels.items()]}
     return info

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 
 from mesos_client.messages import TaskStatus, is_terminal
 
 from . import delays, health
-from .events import health_changed, instance_changed, status_update, unhealthy_kill
+from .events import (
+    alive_changed,
+    check_failed,
+    health_changed,
+    instance_changed,
+    status_update,
+    unhealthy_kill,
+    unknown_ended,
+)
 from .model import Instance, State, TaskFailure
-from .spec import Json
+from .spec import Json, ReadinessCheck
 
 # Mesos has no such task (any more): it can be replaced at once.
 GONE = frozenset({"TASK_GONE", "TASK_GONE_BY_OPERATOR", "TASK_DROPPED", "TASK_LOST", "TASK_UNKNOWN"})
@@ -29,7 +36,11 @@ def apply(state: State, status: TaskStatus, now: float) -> Outcome:
     instance = state.instances.get(status.task_id)
     if instance is None:
         stranger = not is_terminal(status.state) and status.state not in ("TASK_UNKNOWN", "TASK_UNREACHABLE")
-        return Outcome(kill_strangers=[(status.task_id, status.agent_id)] if stranger else [])
+        if stranger:
+            return Outcome(kill_strangers=[(status.task_id, status.agent_id)])
+        # What Mesos never heard of is the answer to a question of ours, not the end of a task.
+        heard = is_terminal(status.state) and status.state not in GONE
+        return Outcome([unknown_ended(status.task_id, status.state, now)] if heard else [])
     if is_terminal(status.state) or status.state == "TASK_UNKNOWN":
         return _ended(state, instance, status, now)
     if status.state == "TASK_UNREACHABLE":
@@ -43,11 +54,11 @@ def _alive(state: State, instance: Instance, status: TaskStatus, now: float) -> 
     known = instance.state if instance.state in order else "TASK_STAGING"
     new_state = status.state if order.index(status.state) >= order.index(known) else known
     healthy = instance.mesos_healthy if status.healthy is None else status.healthy
-    after = dataclasses.replace(
-        instance,
+    after = instance.but(
         state=new_state,
         unreachable_since=None,
         mesos_healthy=healthy,
+        check_status=status.check_status or instance.check_status,
         ip_addresses=status.ip_addresses or instance.ip_addresses,
         started_at=instance.started_at or (status.timestamp or now if new_state == "TASK_RUNNING" else None),
     )
@@ -62,13 +73,14 @@ def _alive(state: State, instance: Instance, status: TaskStatus, now: float) -> 
         ]
     if after.mesos_healthy != instance.mesos_healthy:
         outcome.events.append(health_changed(after, after.mesos_healthy, now))
+        outcome.events.append(alive_changed(after, bool(after.mesos_healthy), now))
     return outcome
 
 
 def _unreachable(state: State, instance: Instance, status: TaskStatus, now: float) -> Outcome:
     if instance.unreachable_since is not None:
         return Outcome()
-    after = dataclasses.replace(instance, state="TASK_UNREACHABLE", unreachable_since=now)
+    after = instance.but(state="TASK_UNREACHABLE", unreachable_since=now)
     state.put_instance(after)
     return Outcome(
         [status_update(after, status.state, status.message, now), instance_changed(after, now)], changed=True
@@ -77,7 +89,7 @@ def _unreachable(state: State, instance: Instance, status: TaskStatus, now: floa
 
 def _ended(state: State, instance: Instance, status: TaskStatus, now: float) -> Outcome:
     state.drop_instance(instance.id)
-    ended = dataclasses.replace(instance, state=status.state)
+    ended = instance.but(state=status.state)
     outcome = Outcome(
         [status_update(ended, status.state, status.message, now), instance_changed(ended, now)], changed=True
     )
@@ -106,7 +118,7 @@ def expire(state: State, now: float) -> list[Json]:
     """Unreachable instances whose time is over become inactive (they are replaced) or are forgotten; tasks that were
     told to stop on an agent that is away are forgotten too, since Mesos will kill them as strangers."""
     events: list[Json] = []
-    for instance in list(state.instances.values()):
+    for instance in state.restless():
         since = instance.unreachable_since
         if since is None:
             continue
@@ -118,9 +130,9 @@ def expire(state: State, now: float) -> list[Json]:
             or (limits.expunge_after is not None and now >= since + limits.expunge_after)
         ):
             state.drop_instance(instance.id)
-            events.append(instance_changed(dataclasses.replace(instance, state="TASK_GONE"), now))
+            events.append(instance_changed(instance.but(state="TASK_GONE"), now))
         elif limits.inactive_after is not None and not instance.inactive and now >= since + limits.inactive_after:
-            after = dataclasses.replace(instance, inactive=True)
+            after = instance.but(inactive=True)
             state.put_instance(after)
             events.append(instance_changed(after, now))
     return events
@@ -134,13 +146,35 @@ def check_result(state: State, instance_id: str, index: int, ok: bool, cause: st
         return Outcome()
     after, kill = health.observe(instance, index, spec.health_checks[index], ok, cause, now)
     outcome = Outcome()
+    if not ok:
+        outcome.events.append(check_failed(after, spec.raw["healthChecks"][index], now))
+    known = instance.health[index].alive if index < len(instance.health) else None
+    if after.health[index].alive is not None and after.health[index].alive is not known:
+        outcome.events.append(alive_changed(after, bool(after.health[index].alive), now))
     was, alive = instance.healthy(spec), after.healthy(spec)
     if was is not alive:
         outcome.events.append(health_changed(after, alive, now))
         outcome.changed = True
     if kill:
-        after = dataclasses.replace(after, kill_reason="unhealthy")
+        after = after.but(kill_reason="unhealthy")
         outcome.events.append(unhealthy_kill(after, cause or "", now))
         outcome.changed = True
     state.put_instance(after)
     return outcome
+
+
+def readiness_result(state: State, instance_id: str, check: ReadinessCheck, ready: bool, response: Json | None) -> bool:
+    """One answer to a readiness check.  True when by it the instance has passed all of its checks."""
+    instance = state.instances.get(instance_id)
+    spec = state.spec_of(instance) if instance else None
+    if instance is None or spec is None or not instance.running:
+        return False
+    result: Json = {"name": check.name, "taskId": instance_id, "ready": ready}
+    if response is not None and check.keep_response:
+        result["lastResponse"] = response
+    results = state.readiness.setdefault(instance_id, {})
+    results[check.name] = result
+    if instance.passed or not all(results.get(c.name, {}).get("ready") for c in spec.readiness):
+        return False
+    state.put_instance(instance.but(passed=True))
+    return True

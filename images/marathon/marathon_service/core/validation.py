@@ -2,360 +2,187 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-from . import constraints, paths
+from . import paths
+from .checks import Invalid, Problem, Unknown
+from .schema import APP, READ_ONLY
 from .spec import Json
 
-Problem = tuple[str, str]  # path in the JSON ("/healthChecks(0)/port"), what is wrong
-Check = Callable[[Any, str], Iterator[Problem]]
-
-READ_ONLY = frozenset(
-    {
-        "version",
-        "versionInfo",
-        "deployments",
-        "tasks",
-        "tasksStaged",
-        "tasksRunning",
-        "tasksHealthy",
-        "tasksUnhealthy",
-        "taskStats",
-        "lastTaskFailure",
-        "readinessCheckResults",
-        "storeUrls",
-        "taskRateLimit",
-    }
-)
-LEGACY = frozenset({"uris", "ports", "ipAddress"})
-PROTOCOLS = ("HTTP", "HTTPS", "TCP", "COMMAND", "MESOS_HTTP", "MESOS_HTTPS", "MESOS_TCP")
-PORT_PROTOCOLS = ("tcp", "udp", "udp,tcp", "tcp,udp")
-_NAME = re.compile(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")
+__all__ = ["READ_ONLY", "Invalid", "Problem", "sense", "shape"]
+_LONGEST_TASK_ID = 255  # a folder on the agent has this name
+_BESIDE_THE_ID = len(".instance-._app.1") + 36
+SINGLE_INSTANCE = "MARATHON_SINGLE_INSTANCE_APP"
 
 
-class Invalid(Exception):
-    """An app (or another body) is not valid.  `problems` are (path, message)."""
-
-    def __init__(self, problems: list[Problem], status: int = 422) -> None:
-        super().__init__("; ".join(f"{p}: {m}" for p, m in problems))
-        self.problems, self.status = problems, status
-
-
-def number(low: float = 0.0, high: float = 1e12, whole: bool = False, above: bool = False) -> Check:
-    def check(value: Any, path: str) -> Iterator[Problem]:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-            yield path, "must be a number"
-        elif whole and (isinstance(value, float) and not value.is_integer()):
-            yield path, "must be a whole number"
-        elif value < low or value > high or (above and value <= low):
-            yield (
-                path,
-                f"must be {'above' if above else 'at least'} {low:g}" if value <= low else f"must be at most {high:g}",
-            )
-
-    return check
-
-
-def text(value: Any, path: str) -> Iterator[Problem]:
-    if not isinstance(value, str):
-        yield path, "must be a string"
-
-
-def name(value: Any, path: str) -> Iterator[Problem]:
-    if not isinstance(value, str) or not _NAME.match(value):
-        yield path, "must be a name of lower case letters, digits and '-'"
-
-
-def flag(value: Any, path: str) -> Iterator[Problem]:
-    if not isinstance(value, bool):
-        yield path, "must be true or false"
-
-
-def one_of(*choices: str) -> Check:
-    def check(value: Any, path: str) -> Iterator[Problem]:
-        if value not in choices:
-            yield path, f"must be one of {', '.join(choices)}"
-
-    return check
-
-
-def list_of(item: Check) -> Check:
-    def check(value: Any, path: str) -> Iterator[Problem]:
-        if not isinstance(value, list):
-            yield path, "must be a list"
-            return
-        for n, entry in enumerate(value):
-            yield from item(entry, f"{path}({n})")
-
-    return check
-
-
-def map_of(item: Check) -> Check:
-    def check(value: Any, path: str) -> Iterator[Problem]:
-        if not isinstance(value, dict):
-            yield path, "must be an object"
-            return
-        for key, entry in value.items():
-            yield from item(entry, f"{path}/{key}")
-
-    return check
-
-
-def record(fields: dict[str, Check], required: tuple[str, ...] = ()) -> Check:
-    """An object with these fields; null stands for a field that is not given."""
-
-    def check(value: Any, path: str) -> Iterator[Problem]:
-        if not isinstance(value, dict):
-            yield path or "/", "must be an object"
-            return
-        for key, entry in value.items():
-            if key not in fields:
-                yield f"{path}/{key}", "unknown field"
-            elif entry is not None:
-                yield from fields[key](entry, f"{path}/{key}")
-        for key in required:
-            if value.get(key) is None:
-                yield f"{path}/{key}", "is required"
-
-    return check
-
-
-def anything(_value: Any, _path: str) -> Iterator[Problem]:
-    return iter(())
-
-
-def refused(why: str) -> Check:
-    def check(value: Any, path: str) -> Iterator[Problem]:
-        if value:
-            yield path, why
-
-    return check
-
-
-def scalar_text(value: Any, path: str) -> Iterator[Problem]:
-    if not isinstance(value, str | int | float | bool):
-        yield path, "must be a string"
-
-
-def constraint(value: Any, path: str) -> Iterator[Problem]:
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        yield path, "must be a list of strings"
-    elif wrong := constraints.problem(value):
-        yield path, wrong
-
-
-def unreachable(value: Any, path: str) -> Iterator[Problem]:
-    if value == "disabled":
-        return
-    yield from record({"inactiveAfterSeconds": number(), "expungeAfterSeconds": number()})(value, path)
-
-
-_PORT = record(
-    {
-        "containerPort": number(0, 65535, True),
-        "hostPort": number(0, 65535, True),
-        "servicePort": number(0, 65535, True),
-        "protocol": one_of(*PORT_PROTOCOLS),
-        "name": name,
-        "labels": map_of(scalar_text),
-        "networkNames": list_of(text),
-    }
-)
-_VOLUME = record(
-    {
-        "containerPath": text,
-        "hostPath": text,
-        "mode": one_of("RW", "RO"),
-        "external": record(
-            {
-                "name": text,
-                "provider": text,
-                "options": map_of(scalar_text),
-                "size": number(),
-                "shared": flag,
-            },
-            ("name",),
-        ),
-        "persistent": refused("persistent volumes are not built"),
-        "secret": refused("secrets are not built"),
-    },
-    ("containerPath",),
-)
-_DOCKER = record(
-    {
-        "image": text,
-        "privileged": flag,
-        "forcePullImage": flag,
-        "parameters": list_of(record({"key": text, "value": text}, ("key", "value"))),
-        "credential": anything,
-        "pullConfig": refused("secrets are not built"),
-    },
-    ("image",),
-)
-_HEALTH = record(
-    {
-        "protocol": one_of(*PROTOCOLS),
-        "path": text,
-        "port": number(1, 65535, True),
-        "portIndex": number(0, 1000, True),
-        "command": record({"value": text}, ("value",)),
-        "gracePeriodSeconds": number(),
-        "intervalSeconds": number(0, above=True),
-        "timeoutSeconds": number(0, above=True),
-        "delaySeconds": number(),
-        "maxConsecutiveFailures": number(0, whole=True),
-        "ignoreHttp1xx": flag,
-        "ipProtocol": one_of("IPv4", "IPv6"),
-    }
-)
-_READINESS = record(
-    {
-        "name": text,
-        "protocol": one_of("HTTP", "HTTPS"),
-        "path": text,
-        "portName": text,
-        "intervalSeconds": number(),
-        "timeoutSeconds": number(),
-        "httpStatusCodesForReady": list_of(number(100, 999, True)),
-        "preserveLastResponse": flag,
-    }
-)
-_APP = record(
-    {
-        "id": text,
-        "cmd": text,
-        "args": list_of(text),
-        "user": text,
-        "env": map_of(anything),
-        "instances": number(0, 1e6, True),
-        "cpus": number(),
-        "mem": number(),
-        "disk": number(),
-        "gpus": number(0, whole=True),
-        "executor": text,
-        "constraints": list_of(constraint),
-        "fetch": list_of(
-            record({"uri": text, "executable": flag, "extract": flag, "cache": flag, "destPath": text}, ("uri",))
-        ),
-        "portDefinitions": list_of(
-            record(
-                {
-                    "port": number(0, 65535, True),
-                    "protocol": one_of(*PORT_PROTOCOLS),
-                    "name": name,
-                    "labels": map_of(scalar_text),
-                }
-            )
-        ),
-        "requirePorts": flag,
-        "backoffSeconds": number(),
-        "backoffFactor": number(1),
-        "maxLaunchDelaySeconds": number(),
-        "container": record(
-            {
-                "type": one_of("DOCKER", "MESOS"),
-                "docker": _DOCKER,
-                "volumes": list_of(_VOLUME),
-                "portMappings": list_of(_PORT),
-                "linuxInfo": anything,
-            }
-        ),
-        "networks": list_of(
-            record(
-                {
-                    "mode": one_of("host", "container", "container/bridge"),
-                    "name": text,
-                    "labels": map_of(scalar_text),
-                }
-            )
-        ),
-        "healthChecks": list_of(_HEALTH),
-        "check": anything,
-        "readinessChecks": list_of(_READINESS),
-        "dependencies": list_of(text),
-        "upgradeStrategy": record({"minimumHealthCapacity": number(0, 1), "maximumOverCapacity": number(0, 1)}),
-        "labels": map_of(scalar_text),
-        "acceptedResourceRoles": list_of(text),
-        "role": text,
-        "killSelection": one_of("YOUNGEST_FIRST", "OLDEST_FIRST"),
-        "unreachableStrategy": unreachable,
-        "taskKillGracePeriodSeconds": number(),
-        "tty": flag,
-        "executorResources": anything,
-        "residency": refused("resident tasks are not built"),
-        "secrets": refused("secrets are not built"),
-    }
-)
-
-
-def shape(app: Json) -> list[Problem]:
-    """Problems of types and of single values."""
-    return list(_APP(app, ""))
+def shape(app: Json, ignore_unknown: bool = False) -> list[Problem]:
+    """Problems of types and of single values.  With `ignore_unknown` fields that nobody knows are taken out of `app`."""
+    found = list(APP(app, ""))
+    if not ignore_unknown:
+        return found
+    for problem in found:
+        if isinstance(problem, Unknown):
+            problem.forget()
+    return [p for p in found if not isinstance(p, Unknown)]
 
 
 def sense(app: Json, default_role: str) -> list[Problem]:
     """Problems of a normalised app as a whole."""
-    return list(_sense(app, default_role))
+    return [
+        p
+        for part in (_itself, _roles, _networks, _ports, _checks, _resources, _strategies)
+        for p in part(app, default_role)
+    ]
 
 
-def _sense(app: Json, default_role: str) -> Iterator[Problem]:
+def _itself(app: Json, _role: str) -> Iterator[Problem]:
     if wrong := paths.problem(app["id"]):
         yield "/id", wrong
-    docker = (app.get("container") or {}).get("docker")
-    cmd, args = app.get("cmd"), app.get("args")
+    elif len(paths.task_prefix(app["id"])) + _BESIDE_THE_ID > _LONGEST_TASK_ID:
+        yield "/id", f"must not be longer than {_LONGEST_TASK_ID - _BESIDE_THE_ID} characters: tasks are named after it"
+    cmd, args, container = app.get("cmd"), app.get("args"), app.get("container") or {}
     if cmd is not None and args:
         yield "/", "must have cmd or args, not both"
-    if not cmd and not args and docker is None:
+    if not cmd and not args and not container.get("docker"):
         yield "/", "must have cmd or args, or a container with an image"
-    if app["role"] not in (default_role, app["id"].strip("/").split("/")[0]):
-        yield "/role", f"must be {default_role} or the name of the app's first group"
-    for key, value in app["env"].items():
-        if isinstance(value, dict):
-            yield f"/env/{key}", "secrets are not built"
-    modes = {n.get("mode") for n in app["networks"]}
-    if len(modes) > 1 or (modes != {"container"} and len(app["networks"]) > 1):
-        yield "/networks", "host and bridge networks stand alone"
-    for n, network in enumerate(app["networks"]):
-        if network["mode"] == "container" and not network.get("name"):
-            yield f"/networks({n})/name", "is required: there is no default network"
-        if network["mode"] != "container" and network.get("name"):
-            yield f"/networks({n})/name", "is only for mode container"
-    if modes != {"host"} and docker is None:
-        yield "/container", "container networks need a container with an image"
-    if modes == {"host"} and (app.get("container") or {}).get("portMappings"):
-        yield "/container/portMappings", "need a container network; the host network has portDefinitions"
-    count = len(app.get("portDefinitions") or (app.get("container") or {}).get("portMappings") or ())
-    yield from _names(app)
-    mesos_checks = 0
-    for n, check in enumerate(app["healthChecks"]):
-        path = f"/healthChecks({n})"
-        mesos_checks += check["protocol"] not in ("HTTP", "HTTPS", "TCP")
-        if check["protocol"] == "COMMAND" and not check.get("command"):
-            yield f"{path}/command", "is required"
-        if check["protocol"] != "COMMAND" and check.get("port") is None and check["portIndex"] >= count:
-            yield f"{path}/portIndex", f"there is no port number {check['portIndex']}"
-        if check["protocol"] == "COMMAND" and check.get("port") is not None:
-            yield f"{path}/port", "a command has no port"
-    if mesos_checks > 1:
-        yield "/healthChecks", "Mesos does one health check a task: at most one COMMAND or MESOS_ check"
-    for n, volume in enumerate((app.get("container") or {}).get("volumes") or ()):
+    if container.get("type") == "DOCKER" and not container.get("docker"):
+        yield "/container/docker", "is required for a container of type DOCKER"
+    if container.get("type") == "DOCKER" and container.get("linuxInfo"):
+        yield "/container/linuxInfo", "is only for a container of type MESOS"
+    for n, volume in enumerate(container.get("volumes") or ()):
         if bool(volume.get("hostPath")) == bool(volume.get("external")):
             yield f"/container/volumes({n})", "needs hostPath or external (one of them)"
-    strategy = app["unreachableStrategy"]
-    if strategy != "disabled" and strategy["expungeAfterSeconds"] < strategy["inactiveAfterSeconds"]:
-        yield "/unreachableStrategy/expungeAfterSeconds", "must not be less than inactiveAfterSeconds"
+    for n, dependency in enumerate(app["dependencies"]):
+        if wrong := paths.problem(dependency):
+            yield f"/dependencies({n})", wrong
 
 
-def _names(app: Json) -> Iterator[Problem]:
-    for field, ports in (
-        ("/portDefinitions", app.get("portDefinitions")),
-        ("/container/portMappings", (app.get("container") or {}).get("portMappings")),
-    ):
+def _roles(app: Json, role: str) -> Iterator[Problem]:
+    if app["role"] != role:
+        yield "/role", f"got {app['role']}, expected one of: [{role}]"
+    accepted = app.get("acceptedResourceRoles")
+    if accepted is not None:
+        if not accepted:
+            yield "/acceptedResourceRoles", "must not be empty"
+        if wrong := sorted(set(accepted) - {"*", role}):
+            yield "/acceptedResourceRoles", f"may hold * and the app's role {role}, not {', '.join(wrong)}"
+
+
+def _networks(app: Json, _role: str) -> Iterator[Problem]:
+    networks = app["networks"]
+    modes = {n["mode"] for n in networks}
+    docker = (app.get("container") or {}).get("type") == "DOCKER"
+    if len(modes) > 1 or (modes != {"container"} and len(networks) > 1):
+        yield "/networks", "there may be one host network, one bridge network, or one or more container networks"
+    names = [n.get("name") for n in networks if n.get("name")]
+    if len(set(names)) < len(names):
+        yield "/networks", "a network is named twice"
+    if docker and len(names) > 1:
+        yield "/networks", "a container of type DOCKER can be in one container network only"
+    for n, network in enumerate(networks):
+        if network["mode"] == "container" and not network.get("name"):
+            yield f"/networks({n})/name", "is required: there is no default network (MARATHON_DEFAULT_NETWORK_NAME)"
+        if network["mode"] != "container" and network.get("name"):
+            yield f"/networks({n})/name", "is only for mode container"
+        if network["mode"] == "host" and network.get("labels"):
+            yield f"/networks({n})/labels", "are not for mode host"
+
+
+def _ports(app: Json, _role: str) -> Iterator[Problem]:
+    mappings = (app.get("container") or {}).get("portMappings")
+    host = {n["mode"] for n in app["networks"]} == {"host"}
+    if host and mappings:
+        yield "/container/portMappings", "need a container network; the host network has portDefinitions"
+    if not host and app.get("portDefinitions"):
+        yield "/portDefinitions", "are only for the host network; others have container/portMappings"
+    names = {n["name"] for n in app["networks"] if n.get("name")}
+    for n, mapping in enumerate(mappings or ()):
+        own = mapping.get("networkNames") or []
+        if unknown := set(own) - names:
+            yield f"/container/portMappings({n})/networkNames", f"no such network: {', '.join(sorted(unknown))}"
+        if len(names) > 1 and mapping.get("hostPort") is not None and len(own) != 1:
+            yield (
+                f"/container/portMappings({n})/networkNames",
+                "must name one network: there are several, and a hostPort",
+            )
+    for field, ports in (("/portDefinitions", app.get("portDefinitions")), ("/container/portMappings", mappings)):
         seen: set[str] = set()
         for n, port in enumerate(ports or ()):
             if port.get("name") in seen:
                 yield f"{field}({n})/name", "is used twice"
             if port.get("name"):
                 seen.add(port["name"])
+    yield from _fixed(app, mappings or ())
+
+
+def _fixed(app: Json, mappings: tuple[Json, ...] | list[Json]) -> Iterator[Problem]:
+    """Ports of one's own choice, each once."""
+    asked = [p["port"] for p in app.get("portDefinitions") or () if p.get("port")]
+    if len(set(asked)) < len(asked):
+        yield "/portDefinitions", "a port is given twice"
+    fixed = [(m["hostPort"], p) for m in mappings if m.get("hostPort") for p in m.get("protocol", "tcp").split(",")]
+    if len(set(fixed)) < len(fixed):
+        yield "/container/portMappings", "a hostPort is given twice"
+
+
+def _checks(app: Json, _role: str) -> Iterator[Problem]:
+    ports = app.get("portDefinitions") or (app.get("container") or {}).get("portMappings") or ()
+    docker = (app.get("container") or {}).get("type") == "DOCKER"
+    by_mesos = 0
+    for n, check in enumerate(app["healthChecks"]):
+        path, protocol = f"/healthChecks({n})", check["protocol"]
+        by_mesos += protocol not in ("HTTP", "HTTPS", "TCP")
+        if protocol == "COMMAND" and not check.get("command"):
+            yield f"{path}/command", "is required"
+        if protocol == "COMMAND" and check.get("port") is not None:
+            yield f"{path}/port", "a command has no port"
+        if protocol != "COMMAND" and check.get("command"):
+            yield f"{path}/command", f"is not for protocol {protocol}"
+        if protocol != "COMMAND" and check.get("port") is None and check["portIndex"] >= len(ports):
+            yield f"{path}/portIndex", f"there is no port number {check['portIndex']}"
+        if check["ipProtocol"] == "IPv6" and not (docker and protocol.startswith("MESOS_")):
+            yield f"{path}/ipProtocol", "IPv6 is for MESOS_ checks of a container of type DOCKER"
+    if by_mesos > 1:
+        yield "/healthChecks", "Mesos does one health check a task: at most one COMMAND or MESOS_ check"
+    names = {p.get("name") for p in ports}
+    for n, ready in enumerate(app["readinessChecks"]):
+        if ready["portName"] not in names:
+            yield f"/readinessChecks({n})/portName", f"there is no port with the name {ready['portName']}"
+        if ready["timeoutSeconds"] >= ready["intervalSeconds"]:
+            yield f"/readinessChecks({n})/timeoutSeconds", "must be less than intervalSeconds"
+    yield from _check(app.get("check"), len(ports))
+
+
+def _check(check: Json | None, ports: int) -> Iterator[Problem]:
+    if check is None:
+        return
+    kinds = [k for k in ("http", "tcp", "exec") if check.get(k) is not None]
+    if len(kinds) != 1:
+        yield "/check", "needs one of http, tcp and exec"
+    for kind in kinds:
+        if kind == "exec":
+            command = check["exec"]["command"]
+            if bool(command.get("shell")) == bool(command.get("argv")):
+                yield "/check/exec/command", "needs shell or argv (one of them)"
+        elif check[kind].get("port") is None and check[kind].get("portIndex", 0) >= ports:
+            yield f"/check/{kind}/portIndex", f"there is no port number {check[kind].get('portIndex', 0)}"
+
+
+def _resources(app: Json, _role: str) -> Iterator[Problem]:
+    if app["gpus"] and (app.get("container") or {}).get("type") == "DOCKER":
+        yield "/gpus", "are only for a container of type MESOS: Mesos gives Docker containers none"
+    for what, limit in (app.get("resourceLimits") or {}).items():
+        if limit is not None and limit != "unlimited" and limit < app[what]:
+            yield f"/resourceLimits/{what}", f"must be at least what the app asks for, {app[what]:g}"
+
+
+def _strategies(app: Json, _role: str) -> Iterator[Problem]:
+    strategy = app["unreachableStrategy"]
+    if strategy != "disabled" and strategy["expungeAfterSeconds"] < strategy["inactiveAfterSeconds"]:
+        yield "/unreachableStrategy/expungeAfterSeconds", "must not be less than inactiveAfterSeconds"
+    if app["labels"].get(SINGLE_INSTANCE) == "true":
+        if app["instances"] > 1:
+            yield "/instances", f"must not be above 1: the label {SINGLE_INSTANCE} says so"
+        for field, value in app["upgradeStrategy"].items():
+            if value != 0:
+                yield f"/upgradeStrategy/{field}", f"must be 0 with the label {SINGLE_INSTANCE}"

@@ -1,16 +1,16 @@
-"""The State in the JSON of the API."""
+"""Tasks, deployments and the queue in the JSON of the API."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterable
 
-from . import delays, paths
+from . import delays
 from .events import addresses
-from .model import Deployment, Health, Instance, State, TaskFailure
-from .planning import Rejections
-from .spec import AppSpec, Json
+from .model import Deployment, Health, Instance, State
+from .placing import Rejections
+from .spec import Json
 from .stamps import stamp
+from .taskchecks import check_result, port_at
 
 
 def health_json(instance: Instance, health: Health) -> Json:
@@ -58,6 +58,8 @@ def task(state: State, instance: Instance) -> Json:
         "servicePorts": [p.service for p in spec.ports] if spec else [],
         "healthCheckResults": health_results(state, instance),
     }
+    if (checked := check_result(instance.check_status)) is not None:
+        body["checkResult"] = checked
     if instance.region:
         body["region"] = instance.region
     if instance.zone:
@@ -65,94 +67,42 @@ def task(state: State, instance: Instance) -> Json:
     return body
 
 
-def counts(state: State, app_id: str) -> Json:
-    staged = running = healthy = unhealthy = 0
-    for i in state.of_app(app_id):
-        staged += i.state in ("TASK_STAGING", "TASK_STARTING")
-        if i.running:
-            running += 1
-            spec = state.spec_of(i)
-            if spec and spec.has_health_checks:
-                well = i.healthy(spec)
-                healthy += well is True
-                unhealthy += well is False
-    return {
-        "tasksStaged": staged,
-        "tasksRunning": running,
-        "tasksHealthy": healthy,
-        "tasksUnhealthy": unhealthy,
-    }
+def tasks_text(state: State, instances: Iterable[Instance], networks: Collection[str] = ()) -> str:
+    """One line for each port of each app, as load balancers read it: app, service port, and where it is reached.  Ports inside container
+    networks are among them for the `networks` that are named (* for all)."""
+    lines: dict[tuple[str, int], list[str]] = {}
+    for instance in instances:
+        spec = state.spec_of(instance)
+        if spec is None or not instance.running:
+            continue
+        name = instance.app_id.strip("/").replace("/", "_")
+        inside = bool(networks) and ("*" in networks or any(n in networks for n in spec.network_names))
+        if not spec.ports:
+            lines.setdefault((name, 0), []).append(instance.hostname)
+        for n, port in enumerate(spec.ports):
+            targets = lines.setdefault((name, port.service), [])
+            host = instance.ports[n] if n < len(instance.ports) else None
+            if host is not None:
+                targets.append(f"{instance.hostname}:{host}")
+            elif inside:
+                targets += [f"{a}:{port_at(spec, instance, n)}" for a in instance.ip_addresses]
+    return "".join(
+        "\t".join([name, str(port) if port else " ", *targets, ""]) + "\n" for (name, port), targets in lines.items()
+    )
 
 
-def failure(f: TaskFailure) -> Json:
-    return {
-        "appId": f.app_id,
-        "host": f.host,
-        "message": f.message,
-        "state": f.state,
-        "taskId": f.task_id,
-        "slaveId": f.slave_id,
-        "timestamp": stamp(f.timestamp),
-        "version": f.version,
-    }
+def readiness(state: State, app_id: str) -> list[Json]:
+    """What the readiness checks of an app's tasks said last."""
+    if not state.readiness:
+        return []
+    return [r for i in state.of_app(app_id) for r in state.readiness.get(i.id, {}).values()]
 
 
-def app(state: State, spec: AppSpec, embed: Collection[str]) -> Json:
-    """`embed`: tasks, counts, deployments, lastTaskFailure, readiness, taskStats."""
-    body = dict(spec.raw)
-    if "counts" in embed:
-        body.update(counts(state, spec.id))
-    if "deployments" in embed:
-        body["deployments"] = [{"id": d.id} for d in state.locking([spec.id])]
-    if "tasks" in embed:
-        body["tasks"] = [task(state, i) for i in state.of_app(spec.id)]
-    if "lastTaskFailure" in embed and spec.id in state.failures:
-        body["lastTaskFailure"] = failure(state.failures[spec.id])
-    if "readiness" in embed:
-        body["readinessCheckResults"] = []
-    return body
+def steps(d: Deployment) -> list[Json]:
+    return [{"actions": [{"action": a.kind, "app": a.app} for a in s]} for s in d.steps]
 
 
-ALL = frozenset({"tasks", "counts", "deployments", "lastTaskFailure", "readiness"})
-
-
-def embeds(values: Collection[str]) -> set[str]:
-    """The parts named by embed=apps.tasks, app.counts and so on."""
-    found = set()
-    for value in values:
-        part = value.rpartition(".")[2]
-        # app.failures and apps.failures are short for everything with the last failure.
-        found |= set(ALL) if part == "failures" else {part}
-        if part in ("tasks", "failures"):
-            found |= {"counts", "deployments"} if value.startswith("apps.") else set()
-    return found
-
-
-def label_filter(text: str) -> Callable[[Json], bool]:
-    """`key`, `key==value`, `key!=value`, `key in (a,b)`, `key notin (a,b)`, joined by commas.  Raises ValueError."""
-    tests: list[Callable[[Json], bool]] = []
-    for part in re.split(r",(?![^(]*\))", text):
-        m = re.fullmatch(r"\s*([\w./-]+)\s*(?:(==|!=)\s*([^\s,()]+)|(in|notin)\s*\(([^)]*)\))?\s*", part)
-        if m is None:
-            raise ValueError(f"not a label selector: {part}")
-        key, operator = m[1], m[2] or m[4]
-        values = {m[3]} if m[3] is not None else {v.strip() for v in (m[5] or "").split(",")}
-        tests.append(_label_test(key, operator, values))
-    return lambda labels: all(t(labels) for t in tests)
-
-
-def _label_test(key: str, operator: str | None, values: Collection[str | None]) -> Callable[[Json], bool]:
-    match operator:
-        case None:
-            return lambda labels: key in labels
-        case "==" | "in":
-            return lambda labels: labels.get(key) in values and key in labels
-        case _:
-            return lambda labels: labels.get(key) not in values
-    raise ValueError(operator)
-
-
-def deployment(d: Deployment) -> Json:
+def deployment(d: Deployment, state: State) -> Json:
     step = min(d.step, max(0, len(d.steps) - 1))
     current = d.steps[step] if d.steps else ()
     return {
@@ -160,27 +110,12 @@ def deployment(d: Deployment) -> Json:
         "version": d.version,
         "affectedApps": d.apps,
         "affectedPods": [],
-        "steps": [{"actions": [{"action": a.kind, "app": a.app} for a in s]} for s in d.steps],
-        "currentActions": [{"action": a.kind, "app": a.app, "readinessCheckResults": []} for a in current],
+        "steps": steps(d),
+        "currentActions": [
+            {"action": a.kind, "app": a.app, "readinessCheckResults": readiness(state, a.app)} for a in current
+        ],
         "currentStep": step + 1,
         "totalSteps": len(d.steps),
-    }
-
-
-def group(state: State, group_id: str, embed: Collection[str] = frozenset()) -> Json:
-    """A group with its apps and groups, whole."""
-    children = {g for a in state.apps for g in [paths.parent(a)] if paths.inside(g, group_id)}
-    children |= {g for g in state.groups if paths.inside(g, group_id)}
-    prefix = group_id.rstrip("/") + "/"
-    direct = sorted({prefix + c[len(prefix) :].split("/")[0] for c in children})
-    version = max((s.version for a, s in state.apps.items() if paths.inside(a, group_id)), default=None)
-    return {
-        "id": group_id,
-        "apps": [app(state, s, embed) for a, s in sorted(state.apps.items()) if paths.parent(a) == group_id],
-        "groups": [group(state, g, embed) for g in direct],
-        "pods": [],
-        "dependencies": state.groups.get(group_id, {}).get("dependencies", []),
-        "version": version or state.last_version or stamp(0),
     }
 
 
