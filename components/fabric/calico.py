@@ -8,6 +8,7 @@ from pulumi_command import remote
 from ..cluster.container import FILES, ContainerSpec
 from ..iaas.machine import Machine
 from ..spec import addresses
+from ..spec.dual_stack import area, twin_interface, twin_network, twins_text
 from ..spec.model import Federation
 from .calico_objects import border_limit, border_path, node_labels
 
@@ -39,9 +40,9 @@ def calico_container(federation: Federation, machine: Machine, image: str) -> Co
     site = federation.sites[machine.site]
     labels = node_labels(federation, machine)
     etcd = addresses.etcd_endpoints(federation)
-    own = {}
+    own = _ipv6(federation, machine)
     if machine.front_end:
-        own = {
+        own |= {
             "CALICO_REFLECTOR_CLUSTER": machine.address,
             "CALICO_BORDER_LIMIT": str(border_limit(federation)),
             "CALICO_BORDER_PATH": str(border_path(federation)),
@@ -82,6 +83,22 @@ def calico_container(federation: Federation, machine: Machine, image: str) -> Co
         before=f"{_ESTABLISHED} > {SESSIONS}" if machine.front_end else "",
         ready=_sessions_again() if machine.front_end else "",
     )
+
+
+def _ipv6(federation: Federation, machine: Machine) -> dict[str, str]:
+    """Nothing without `network.ipv6`: then the container is the very one of before."""
+    site, net = federation.sites[machine.site], federation.network
+    containers = area(federation, "containers")
+    if containers is None:
+        return {}
+    return {
+        "IP6": str(twin_interface(federation, machine.address, site.lan)),
+        "CALICO_TWINS": twins_text(federation),
+        "CALICO_SITE_LAN6": str(twin_network(federation, site.lan)),
+        "CALICO_SITE_POOL6": str(twin_network(federation, site.containers)),
+        "CALICO_FIXED6": str(twin_network(federation, net.fixed)),
+        "CALICO_BLOCKS6": str(containers.network_address),
+    }
 
 
 def forget_node(agent: Machine, front_end: Machine, opts: pulumi.ResourceOptions) -> remote.Command:

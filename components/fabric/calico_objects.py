@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import yaml
 
 from ..iaas.machine import Machine
+from ..spec.dual_stack import MIXED, twin_network
 from ..spec.model import Federation
 from .links import linked_sites
 from .objects import calico_object
@@ -32,7 +33,7 @@ def border_path(federation: Federation) -> int:
     return max(SHORTEST_BOUND, path_limit(tunnels))
 
 
-def _pool(name: str, cidr: IPv4Network, selector: str, block: int) -> dict[str, Any]:
+def _pool(name: str, cidr: IPv4Network | IPv6Network, selector: str, block: int) -> dict[str, Any]:
     spec = {
         "cidr": str(cidr),
         "blockSize": block,
@@ -42,6 +43,27 @@ def _pool(name: str, cidr: IPv4Network, selector: str, block: int) -> dict[str, 
         "nodeSelector": selector,
     }
     return calico_object("IPPool", name, spec)
+
+
+def _pools(federation: Federation, name: str, cidr: IPv4Network, selector: str, block: int) -> Iterator[dict[str, Any]]:
+    """The pool, and that of its IPv6 twins: nobody gives those out, but by it Felix and BIRD know them for containers."""
+    yield _pool(name, cidr, selector, block)
+    if six := twin_network(federation, cidr):
+        yield _pool(f"{name}-v6", six, "!all()", MIXED + block)
+
+
+def _own_prefixes(federation: Federation, site: str) -> dict[str, Any]:
+    """What the site may announce: its LAN and its containers, of the latter also parts."""
+    own, out = federation.sites[site], {}
+    fours: list[IPv4Network | IPv6Network | None] = [own.lan, own.containers]
+    sixes: list[IPv4Network | IPv6Network | None] = [twin_network(federation, n) for n in (own.lan, own.containers)]
+    for key, (lan, containers) in (("importV4", fours), ("importV6", sixes)):
+        if lan and containers:
+            out[key] = [
+                {"action": "Accept", "matchOperator": operator, "cidr": str(cidr)}
+                for operator, cidr in (("Equal", lan), ("Equal", containers), ("In", containers))
+            ]
+    return out
 
 
 def node_labels(federation: Federation, machine: Machine) -> dict[str, str]:
@@ -80,17 +102,7 @@ def bgp_objects(federation: Federation, site: str) -> list[dict[str, Any]]:
             {"nodeSelector": f"site == '{site}' && reflector != 'true'", "peerSelector": reflectors},
         ),
         # By its name (the AS) BIRD's configuration knows whose these are: confd/templates/bird.cfg.template.
-        calico_object(
-            "BGPFilter",
-            f"as-{own.as_number}-{site}",
-            {
-                "importV4": [
-                    {"action": "Accept", "matchOperator": "Equal", "cidr": str(own.lan)},
-                    {"action": "Accept", "matchOperator": "Equal", "cidr": str(own.containers)},
-                    {"action": "Accept", "matchOperator": "In", "cidr": str(own.containers)},
-                ]
-            },
-        ),
+        calico_object("BGPFilter", f"as-{own.as_number}-{site}", _own_prefixes(federation, site)),
     ]
     if own.links is None or own.links:
         borders = {"nodeSelector": reflectors, "peerSelector": _linked(site, own.links)}
@@ -104,9 +116,9 @@ def calico_objects(federation: Federation, site: str) -> list[dict[str, Any]]:
     return [
         *base_policies(federation, site),
         *bgp_objects(federation, site),
-        _pool(f"site-{site}", federation.sites[site].containers, f"site == '{site}'", 26),
+        *_pools(federation, f"site-{site}", federation.sites[site].containers, f"site == '{site}'", 26),
         # "!all()": no address of it is given out unless it is asked for.
-        _pool("fixed", net.fixed, "!all()", 32),
+        *_pools(federation, "fixed", net.fixed, "!all()", 32),
         # Policies alone say who may talk to whom.
         calico_object("Profile", PROFILE, {"labelsToApply": {"docker-network": PROFILE}}),
     ]

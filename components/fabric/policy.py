@@ -7,13 +7,14 @@ policy allows is dropped, in both directions, on the machine that the container 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 import yaml
 
 from ..batch.role_containers import POOL_LABEL, ROLE_LABEL
 from ..spec import addresses
+from ..spec.dual_stack import NEVER_OUTSIDE6, twin, twin_network
 from ..spec.model import Federation, Pool
 from ..spec.policy_rules import NEVER_OUTSIDE, TOOLS_POOL, own_networks
 from ..spec.pool_network import Closing, Opening
@@ -24,6 +25,7 @@ Rule = dict[str, Any]
 NET_LABEL = "aerie-net"  # of sets of addresses: what they are to the federation
 TOOLS_PORT = 5201  # where the tools' probes measure throughput
 FRAMEWORK_ROLE = "framework"
+ICMP = {"ICMP": 4, "ICMPv6": 6}  # the families' own
 # Policies are asked in this order, and the first rule that fits decides. A pool's own `deny_to` and `deny_from` come
 # after what must work in any case.
 FRONT_ENDS, FRAMEWORK, POOL, TOOLS, REST = 100, 200, 300, 400, 10000
@@ -66,10 +68,11 @@ def base_policies(federation: Federation, site: str) -> list[Object]:
     The policies are the same at every site, word for word. What differs from site to site are sets of addresses, each
     site's own: a new one adds its sets, and nothing changes at the others nor in the pools.
     """
-    own = federation.sites[site]
+    own, six = federation.sites[site], federation.network.ipv6
+    front_end = addresses.front_end(federation, site)
     sets = {
-        "front-end": [f"{addresses.front_end(federation, site)}/32"],
-        "lan": [str(own.lan)],
+        "front-end": [f"{front_end}/32", *([f"{twin(federation, front_end)}/128"] if six else [])],
+        "lan": [str(own.lan), *([str(twin_network(federation, own.lan))] if six else [])],
         # Where the front-end is reached from outside: what it forwards there is not to be reached by that way from inside.
         "wan": [f"{own.vpn_endpoint.partition(':')[0]}/32"],
         "dns": name_servers(federation, site),
@@ -80,14 +83,16 @@ def base_policies(federation: Federation, site: str) -> list[Object]:
             for what, nets in sets.items()
             if nets
         ),
-        *_everywhere(),
+        *_everywhere(ipv6=six is not None),
     ]
 
 
-def _everywhere() -> list[Object]:
+def _everywhere(ipv6: bool) -> list[Object]:
     front_end, tools = _networks("front-end"), pool_selector(TOOLS_POOL)
     pools = f"has({POOL_LABEL}) && {POOL_LABEL} != '{TOOLS_POOL}'"
     measure = [("TCP", {"ports": [TOOLS_PORT]}), ("UDP", {"ports": [TOOLS_PORT]}), ("ICMP", {})]
+    measure += [("ICMPv6", {})] if ipv6 else []
+    ping = [("ICMP", 8), *([("ICMPv6", 128)] if ipv6 else [])]
     return [
         _policy(
             "front-ends",
@@ -96,7 +101,10 @@ def _everywhere() -> list[Object]:
             [
                 # Health checks, log-ins, the way to a framework's REST with its metrics.
                 _rule("from-front-ends", "Allow", protocol="TCP", source=front_end),
-                _rule("ping-from-front-ends", "Allow", protocol="ICMP", icmp={"type": 8}, source=front_end),
+                *(
+                    _rule("ping-from-front-ends", "Allow", protocol=p, icmp={"type": t}, source=front_end)
+                    for p, t in ping
+                ),
             ],
         ),
         _policy(
@@ -150,15 +158,16 @@ def policies_yaml(federation: Federation, name: str, pool: Pool) -> str:
 
 def _own(federation: Federation, name: str, pool: Pool) -> Object:
     own, network = {"selector": pool_selector(name)}, pool.network
+    icmp = [*ICMP] if federation.network.ipv6 else ["ICMP"]
     ingress = [
         *_closings("deny-from", network.deny_from, "source"),
         _rule("own-pool", "Allow", source=own),
-        *_openings("allow-from", network.allow_from, "source"),
+        *_openings("allow-from", network.allow_from, "source", icmp),
     ]
     egress = [
         *_closings("deny-to", network.deny_to, "destination"),
         _rule("own-pool", "Allow", destination=own),
-        *_openings("allow-to", network.allow_to, "destination"),
+        *_openings("allow-to", network.allow_to, "destination", icmp),
         *(_outside(federation) if network.outside else []),
     ]
     return _policy(f"pool-{name}", POOL, pool_selector(name), ingress, egress)
@@ -169,8 +178,14 @@ def _outside(federation: Federation) -> Iterable[Rule]:
         yield _rule("name-servers", "Allow", protocol=protocol, destination={**_networks("dns"), "ports": [53]})
     inside = [*(network for _, network in own_networks(federation)), *(network for _, network in NEVER_OUTSIDE)]
     # Sites that have no address in these networks say where they are by their sets.
-    destination = {"notNets": [str(n) for n in inside], "notSelector": f"has({NET_LABEL})"}
-    yield _rule("outside", "Allow", destination=destination)
+    others = {"notSelector": f"has({NET_LABEL})"}
+    if not federation.network.ipv6:
+        yield _rule("outside", "Allow", destination={"notNets": [str(n) for n in inside], **others})
+        return
+    inside6 = [federation.network.ipv6, *(network for _, network in NEVER_OUTSIDE6)]
+    for version, networks in ((4, inside), (6, inside6)):
+        destination = {"notNets": [str(n) for n in networks], **others}
+        yield _rule("outside", "Allow", ipVersion=version, destination=destination)
 
 
 def _framework(federation: Federation, name: str) -> Object:
@@ -184,7 +199,7 @@ def _framework(federation: Federation, name: str) -> Object:
     return _policy(f"framework-{name}", FRAMEWORK, selector, egress=egress)
 
 
-def _matches(ports: list[str]) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
+def _matches(ports: list[str], icmp: list[str]) -> Iterable[tuple[dict[str, Any], dict[str, Any]]]:
     """What a rule says beside its peers, and of its destination; for each protocol one rule."""
     if not ports:
         yield {}, {}
@@ -193,7 +208,8 @@ def _matches(ports: list[str]) -> Iterable[tuple[dict[str, Any], dict[str, Any]]
         if named:
             yield {"protocol": protocol.upper()}, {"ports": [_port(each) for each in named]}
     if "icmp" in ports:
-        yield {"protocol": "ICMP"}, {}
+        for protocol in icmp:
+            yield {"protocol": protocol}, {}
 
 
 def _port(text: str) -> int | str:
@@ -203,21 +219,31 @@ def _port(text: str) -> int | str:
 
 def _closings(what: str, closings: list[Closing], end: str) -> Iterable[Rule]:
     for n, closing in enumerate(closings):
-        yield from _at(f"{what}-{n}", "Deny", {"nets": [str(net) for net in closing.nets]}, closing.ports, end)
+        for icmp, nets in _by_family(closing.nets):
+            yield from _at(f"{what}-{n}", "Deny", {"nets": nets}, closing.ports, end, [icmp])
 
 
-def _openings(what: str, openings: list[Opening], end: str) -> Iterable[Rule]:
+def _by_family(nets: Iterable[IPv4Network | IPv6Network]) -> Iterable[tuple[str, list[str]]]:
+    """A rule of Calico's has networks of one family, whose ICMP is this one."""
+    nets = list(nets)
+    for icmp, version in ICMP.items():
+        if found := [str(net) for net in nets if net.version == version]:
+            yield icmp, found
+
+
+def _openings(what: str, openings: list[Opening], end: str, pools_icmp: list[str]) -> Iterable[Rule]:
     for n, opening in enumerate(openings):
         if opening.pools:
             names = ", ".join(f"'{name}'" for name in opening.pools)
-            yield from _at(f"{what}-{n}", "Allow", {"selector": f"{POOL_LABEL} in {{{names}}}"}, opening.ports, end)
-        if opening.nets:
-            yield from _at(f"{what}-{n}", "Allow", {"nets": [str(net) for net in opening.nets]}, opening.ports, end)
+            peers = {"selector": f"{POOL_LABEL} in {{{names}}}"}
+            yield from _at(f"{what}-{n}", "Allow", peers, opening.ports, end, pools_icmp)
+        for icmp, nets in _by_family(opening.nets):
+            yield from _at(f"{what}-{n}", "Allow", {"nets": nets}, opening.ports, end, [icmp])
 
 
-def _at(name: str, action: str, peer: Mapping[str, Any], ports: list[str], end: str) -> Iterable[Rule]:
-    """`end` is where the peer is; ports are the destination's in any case."""
-    for said, of_destination in _matches(ports):
+def _at(name: str, action: str, peer: Mapping[str, Any], ports: list[str], end: str, icmp: list[str]) -> Iterable[Rule]:
+    """`end` is where the peer is; ports are the destination's in any case; `icmp` is what ICMP is of the peer's families."""
+    for said, of_destination in _matches(ports, icmp):
         ends = {end: dict(peer)}
         if of_destination:
             ends["destination"] = {**ends.get("destination", {}), **of_destination}

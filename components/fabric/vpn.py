@@ -12,19 +12,21 @@ from ..cluster.container import FILES, ContainerSpec
 from ..cluster.service import Service, ServiceArgs
 from ..iaas.machine import Machine
 from ..spec import addresses
+from ..spec.dual_stack import twin, twin_network
 from ..spec.model import Federation
 
 PEERS = f"{FILES}/vpn"  # on the front-end: the private key, and one file a peer site
 
 
-def vpn_container(image: str) -> ContainerSpec:
-    """The daemon that keeps an interface for each file in PEERS."""
+def vpn_container(image: str, ipv6: bool = False) -> ContainerSpec:
+    """The daemon that keeps an interface for each file in PEERS. For `ipv6` it must be able to turn that on for an interface."""
     return ContainerSpec(
         name="vpn",
         image=image,
         command=("run",),
         capabilities=("NET_ADMIN",),
         devices=("/dev/net/tun",),
+        options=("--security-opt", "systempaths=unconfined") if ipv6 else (),
         memory=128,
         ready="docker exec vpn vpn sync",
     )
@@ -36,18 +38,27 @@ def peer_file(federation: Federation, site: str, peer: str, public_key: str) -> 
     Any address may come through: BGP decides where a prefix lives, not WireGuard.
     """
     there = federation.sites[peer]
+    here, beyond = addresses.front_end(federation, site), addresses.front_end(federation, peer)
+    six = []
+    if federation.network.ipv6:
+        six = [
+            f"# Address6 = {twin(federation, here)}/128",
+            f"# Peer6 = {twin(federation, beyond)}",
+            f"# Routes6 = {twin_network(federation, there.lan)}",
+        ]
     return "\n".join(
         [
-            f"# Address = {addresses.front_end(federation, site)}/32",
+            f"# Address = {here}/32",
             f"# Mtu = {federation.network.vpn_mtu}",
-            f"# Peer = {addresses.front_end(federation, peer)}",
+            f"# Peer = {beyond}",
             f"# Routes = {there.lan}",
+            *six,
             "[Interface]",
             f"ListenPort = {addresses.vpn_port(federation, site, peer)}",
             "[Peer]",
             f"PublicKey = {public_key}",
             f"Endpoint = {there.vpn_endpoint.partition(':')[0]}:{addresses.vpn_port(federation, peer, site)}",
-            "AllowedIPs = 0.0.0.0/0",
+            f"AllowedIPs = 0.0.0.0/0{', ::/0' if six else ''}",
             "PersistentKeepalive = 15",
             "",
         ]
@@ -71,10 +82,10 @@ class Vpn(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: VpnArgs, opts: pulumi.ResourceOptions | None = None):
         super().__init__("aerie:fabric:Vpn", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        child, ipv6 = pulumi.ResourceOptions(parent=self), args.federation.network.ipv6 is not None
         self.service = Service(
             f"{name}-vpn",
-            ServiceArgs(args.front_end, vpn_container(args.image), {"private.key": args.private_key}),
+            ServiceArgs(args.front_end, vpn_container(args.image, ipv6), {"private.key": args.private_key}),
             child,
         )
         self.peers = [

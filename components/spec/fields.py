@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -33,7 +33,22 @@ def _text(says: str) -> BeforeValidator:
 
 NETWORK_FORM = "is no IPv4 network|write a network such as 172.31.1.0/24, no host bits set"
 ADDRESS_FORM = "is no IPv4 address|write an address such as 10.66.0.10"
+IPV6_FORM = "is no IPv6 prefix|write a prefix such as fd7a:ae:1e::/48, no host bits set"
 Cidr = Annotated[IPv4Network, _text(NETWORK_FORM)]
+Prefix6 = Annotated[IPv6Network, _text(IPV6_FORM)]
+
+
+def _any_network(value: Any) -> Any:
+    """Of either family; each has its own words for what is none."""
+    if isinstance(value, IPv4Network | IPv6Network):
+        return value
+    try:
+        return ip_network(value if isinstance(value, str) else "")
+    except ValueError:
+        raise ValueError(IPV6_FORM if isinstance(value, str) and ":" in value else NETWORK_FORM) from None
+
+
+AnyCidr = Annotated[IPv4Network | IPv6Network, BeforeValidator(_any_network)]
 Address = Annotated[IPv4Address, _text(ADDRESS_FORM)]
 
 NAME = r"[a-z]([a-z0-9-]{0,18}[a-z0-9])?"

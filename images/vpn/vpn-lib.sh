@@ -6,6 +6,8 @@ STATE=/run/vpn
 PROTOCOL=157
 # The metric of routes that are only for when BIRD sets none: its own have 32.
 FALLBACK=2000
+# Of IPv6 routes that go before: `ip` makes 1024 of a metric that is not given.
+METRIC6=1024
 # The table of routes that are for when the table main has none but its default route.
 LAST_RESORT=157
 
@@ -68,7 +70,31 @@ remove() {
     say "$1: removed"
 }
 
-# apply INTERFACE FILE: keys, peers, address and routes.  Sessions of peers that stay are kept.
+# ipv6_on INTERFACE: the machine's setting for new interfaces may be off; to change it takes --security-opt systempaths=unconfined
+ipv6_on() {
+    local file=/proc/sys/net/ipv6/conf/$1/disable_ipv6
+    [ -e "$file" ] || return 1
+    [ "$(cat "$file")" = 0 ] || { echo 0 > "$file"; } 2>/dev/null
+}
+
+# set_address6 INTERFACE ADDRESS: the only IPv6 address beside the link-local one, or none.  It is not asked for in the tunnel
+# (nodad): nobody else can have it.  Where IPv6 cannot be, IPv4 goes on all the same: so it is for a moment when it is taken away,
+# since the container is made anew before the files are.
+set_address6() {
+    local have
+    rm -f "$STATE/$1.no-ipv6"
+    if [ -n "$2" ] && ! ipv6_on "$1"; then
+        say "$1: IPv6 cannot be turned on here, so it has IPv4 only"
+        touch "$STATE/$1.no-ipv6"
+        return 0
+    fi
+    for have in $(ip -o -6 addr show dev "$1" scope global | awk '{ print $4 }'); do
+        [ "$have" = "$2" ] || ip addr del "$have" dev "$1" || return 1
+    done
+    [ -z "$2" ] || ip addr replace "$2" dev "$1" nodad
+}
+
+# apply INTERFACE FILE: keys, peers, addresses and routes.  Sessions of peers that stay are kept.
 apply() {
     local interface=$1 file=$2 address mtu have
     address=$(comment "$file" Address) mtu=$(comment "$file" Mtu)
@@ -79,6 +105,7 @@ apply() {
     done
     ip addr replace "$address" dev "$interface" || return 1
     ip link set "$interface" mtu "${mtu:-1420}" up || return 1
+    set_address6 "$interface" "$(comment "$file" Address6)" || return 1
     set_routes "$interface" "$file"
 }
 
@@ -99,31 +126,42 @@ wanted_routes() {
         [ "$state $watched" = "down $peer" ] || echo "main $route $FALLBACK"
     done
     [ -z "$peer" ] || [ "$state $watched" = "down $peer" ] || echo "main $peer/32 0"
+    [ ! -e "$STATE/$1.no-ipv6" ] || return 0
+    # IPv6 goes the same ways: it is the same tunnel, which the watch probes by IPv4.  The kernel knows no IPv6 metric 0.
+    for route in $(comment "$2" Routes6 | tr ',' ' '); do
+        echo "$LAST_RESORT $route $METRIC6"
+        [ "$state $watched" = "down $peer" ] || echo "main $route $FALLBACK"
+    done
+    route=$(comment "$2" Peer6)
+    [ -z "$route" ] || [ "$state $watched" = "down $peer" ] || echo "main $route/128 $METRIC6"
 }
 
 # have_routes INTERFACE: those that are there and ours, in the same form.  `ip` shows the route to a single address without /32,
 # and a metric of 0 not at all.
 have_routes() {
-    local table
+    local table family
     for table in main $LAST_RESORT; do
-        ip -o route show table $table dev "$1" proto $PROTOCOL 2>/dev/null | awk -v table=$table '{
-            metric = 0
-            for (i = 2; i < NF; i++) if ($i == "metric") metric = $(i + 1)
-            print table, ($1 ~ /\// ? $1 : $1 "/32"), metric
-        }'
+        for family in -4 -6; do
+            ip -o $family route show table $table dev "$1" proto $PROTOCOL 2>/dev/null | awk -v table=$table '{
+                metric = 0
+                for (i = 2; i < NF; i++) if ($i == "metric") metric = $(i + 1)
+                print table, ($1 ~ /\// ? $1 : $1 ($1 ~ /:/ ? "/128" : "/32")), metric
+            }'
+        done
     done
 }
 
 # set_routes INTERFACE FILE: brings the interface's routes to what is wanted.  `vpn sync` and the watch may both be at it.
 set_routes() (
-    interface=$1 address=$(comment "$2" Address)
+    interface=$1 address=$(comment "$2" Address) address6=$(comment "$2" Address6)
     exec 8> "$STATE/$interface.lock"
     flock 8
     wanted=$(wanted_routes "$interface" "$2")
     have=$(have_routes "$interface")
     while read -r table route metric; do
         [ -n "$route" ] || continue
-        ip route replace table "$table" "$route" dev "$interface" src "${address%/*}" proto $PROTOCOL metric "$metric" || return 1
+        [[ $route == *:* ]] && source=$address6 || source=$address
+        ip route replace table "$table" "$route" dev "$interface" src "${source%/*}" proto $PROTOCOL metric "$metric" || return 1
     done <<< "$wanted"
     while read -r table route metric; do
         [[ -z $route || $'\n'$wanted$'\n' == *$'\n'"$table $route $metric"$'\n'* ]] \
@@ -135,16 +173,27 @@ set_routes() (
 # other way goes into the tunnel, be it dead, and not in the clear to whoever the default route leads to.  It also keeps the
 # reverse path filter from taking the peer's probes for forged, which would leave a link dead for good.
 set_rules() {
-    local rules
-    rules=$(ip rule show)
-    [[ $rules == *32764:* ]] \
-        || ip rule add pref 32764 lookup main suppress_prefixlength 0 || return 1
-    [[ $rules == *32765:* ]] || ip rule add pref 32765 lookup $LAST_RESORT
+    local family rules
+    for family in $(families); do
+        rules=$(ip $family rule show)
+        [[ $rules == *32764:* ]] \
+            || ip $family rule add pref 32764 lookup main suppress_prefixlength 0 || return 1
+        [[ $rules == *32765:* ]] || ip $family rule add pref 32765 lookup $LAST_RESORT || return 1
+    done
+}
+
+# families: -4, and -6 if a file has an IPv6 address
+families() {
+    echo -4
+    ! grep -qi '^#[[:blank:]]*Address6[[:blank:]]*=' "$CONFIG"/*.conf 2>/dev/null || echo -6
 }
 
 remove_rules() {
-    ip rule del pref 32764 2>/dev/null
-    ip rule del pref 32765 2>/dev/null
+    local family
+    for family in -4 -6; do
+        ip $family rule del pref 32764 2>/dev/null
+        ip $family rule del pref 32765 2>/dev/null
+    done
     return 0
 }
 

@@ -95,7 +95,7 @@ def until(what: Callable[[], Any], seconds: float, why: str, pause: float = 0.1)
     raise AssertionError(f"not within {seconds} s: {why}")
 
 
-def certificates(folder: Path) -> None:
+def certificates(folder: Path, etcd: str = ETCD_IP) -> None:
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
 
@@ -105,7 +105,7 @@ def certificates(folder: Path) -> None:
     for name, subject in (("server", "etcd"), ("peer", "etcd"), ("root", "root"), ("client", "calico")):
         openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={subject}")
         (folder / "ext").write_text(
-            f"subjectAltName=IP:{ETCD_IP},IP:127.0.0.1,DNS:localhost\nauthorityKeyIdentifier=keyid\n"
+            f"subjectAltName=IP:{etcd},IP:127.0.0.1,DNS:localhost\nauthorityKeyIdentifier=keyid\n"
             "extendedKeyUsage=serverAuth,clientAuth\n"
         )
         openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days",

@@ -10,171 +10,28 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
 
 import pytest
 from federation import docker, wait_for
-from wan import POSTER_RTT, End, Wan, ping_ms, settled
+from front_ends import (
+    NAMES,
+    NO_DELAY,
+    PAIRS,
+    PREFIX,
+    SECONDS,
+    FrontEnds,
+    front_end,
+    lan,
+    others,
+    remove,
+    six,
+)
+from wan import POSTER_RTT, Wan, ping_ms, settled
 
 from tools.images import image_tags, main
 from tools.stacks import ROOT
 
 pytestmark = pytest.mark.live
-
-PREFIX = "mv-"
-WAN_NETWORK, HOST = "172.29.60.0/24", "172.29.60.1"
-NAMES = ("one", "two", "three")
-PAIRS = [("one", "two"), ("one", "three"), ("two", "three")]
-NO_DELAY = dict.fromkeys(PAIRS, 0.0)
-SECONDS = 3.0  # within which a link is found dead, or alive
-
-
-def wan_address(name: str) -> str:
-    return f"172.29.60.1{NAMES.index(name) + 1}"
-
-
-def lan(name: str) -> str:
-    return f"172.29.6{NAMES.index(name) + 1}.0/24"
-
-
-def front_end(name: str) -> str:
-    return lan(name).replace(".0/24", ".10")
-
-
-def others(name: str) -> list[str]:
-    return [n for n in NAMES if n != name]
-
-
-def third(a: str, b: str) -> str:
-    return next(n for n in NAMES if n not in (a, b))
-
-
-def _moment(stamp: str) -> float:
-    """Docker's time stamps, which have nanoseconds."""
-    return datetime.fromisoformat(stamp[:26].rstrip("Z") + "+00:00").timestamp()
-
-
-class FrontEnds:
-    """Three containers of the vpn image, each in the name space of one with iptables, and beside one with ping and iperf3."""
-
-    def __init__(self, tags: dict[str, str]) -> None:
-        self.tags = tags
-        self.keys: dict[str, str] = {}
-        self.public: dict[str, str] = {}
-
-    def image(self, name: str) -> str:
-        return f"aerie/{name}:{self.tags[name]}"
-
-    def start(self) -> None:
-        docker("network", "create", "--subnet", WAN_NETWORK, f"{PREFIX}wan")
-        for name in NAMES:
-            # As on a machine: it forwards, and its reverse path filter is loose. The name space is not the vpn's, so that it
-            # outlives that.
-            docker("run", "-d", "--init", "--name", f"{PREFIX}{name}-machine", "--network", f"{PREFIX}wan",
-                   "--ip", wan_address(name), "--cap-add=NET_ADMIN", "--sysctl=net.ipv4.ip_forward=1",
-                   "--sysctl=net.ipv4.conf.all.rp_filter=2", "--entrypoint", "sleep", self.image("machine"), "1d")  # fmt: skip
-            beside = ("run", "-d", "--network", f"container:{PREFIX}{name}-machine", "--cap-add=NET_ADMIN")
-            docker(*beside, "--name", f"{PREFIX}{name}-tools", "--init", self.image("probe"), "sleep", "1d")
-            docker(*beside, "--name", PREFIX + name, "--device=/dev/net/tun", "--memory=128m", self.image("vpn"))
-            self.keys[name] = self.on(name, "wg", "genkey").strip()
-            self.public[name] = self.on(name, "sh", "-c", f"echo {self.keys[name]} | wg pubkey").strip()
-        for name in NAMES:
-            self.write(name, "private.key", self.keys[name] + "\n")
-            for peer in others(name):
-                self.write(name, f"{peer}.conf", self.peer_file(name, peer))
-            self.on(name, "vpn", "sync")
-
-    def peer_file(self, name: str, peer: str) -> str:
-        ports = {n: 51820 + i for i, n in enumerate(NAMES)}
-        return (
-            f"# Address = {front_end(name)}/32\n# Mtu = 1420\n# Peer = {front_end(peer)}\n# Routes = {lan(peer)}\n"
-            f"[Interface]\nListenPort = {ports[peer]}\n[Peer]\nPublicKey = {self.public[peer]}\n"
-            f"Endpoint = {wan_address(peer)}:{ports[name]}\nAllowedIPs = 0.0.0.0/0\nPersistentKeepalive = 15\n"
-        )
-
-    def write(self, name: str, file: str, text: str) -> None:
-        script = f"umask 077; mkdir -p /etc/aerie/vpn; cat > /etc/aerie/vpn/{file} <<'X'\n{text}X\n"
-        docker("exec", PREFIX + name, "sh", "-c", script)
-
-    def on(self, name: str, *words: str, check: bool = True) -> str:
-        return docker("exec", PREFIX + name, *words, check=check).stdout
-
-    def tools(self, name: str, *words: str, check: bool = True) -> str:
-        return docker("exec", f"{PREFIX}{name}-tools", *words, check=check).stdout
-
-    def ends(self) -> dict[str, End]:
-        def end(name: str) -> End:
-            return End(
-                wan_address(name),
-                HOST,
-                lambda *words: docker("exec", f"{PREFIX}{name}-machine", "iptables", "-w", *words).stdout,
-                lambda *words: self.on(name, "wg", *words),
-            )
-
-        return {name: end(name) for name in NAMES}
-
-    # -- what is seen
-
-    def status(self, name: str, peer: str) -> dict[str, Any]:
-        found: list[dict[str, Any]] = json.loads(self.on(name, "vpn", "status"))
-        return next(f for f in found if f["peer"] == peer)
-
-    def routes(self, name: str, peer: str, table: str = "main") -> list[str]:
-        """Prefixes on the tunnel to `peer` that are the vpn's."""
-        lines = self.on(name, "ip", "route", "show", "table", table, "dev", f"wg-{peer}", "proto", "157", check=False)
-        return [line.split()[0] for line in lines.splitlines()]
-
-    def is_up(self, name: str, peer: str) -> bool:
-        return self.status(name, peer)["link"] == "up" and self.routes(name, peer) == [lan(peer), front_end(peer)]
-
-    def is_down(self, name: str, peer: str) -> bool:
-        return self.status(name, peer)["link"] == "down" and self.routes(name, peer) == []
-
-    def all_up(self, seconds: float = 40) -> None:
-        for a, b in PAIRS:
-            settled(f"{a}-{b} is up", lambda a=a, b=b: self.is_up(a, b) and self.is_up(b, a), seconds)  # type: ignore[misc]
-
-    def found(self, name: str, peer: str, state: str, since: float) -> float:
-        """When, in seconds after the moment `since`, the watch had set the routes of a link that it found up or down."""
-        since_text = str(int(since))
-        done = docker("logs", "--timestamps", "--since", since_text, PREFIX + name)
-        for line in (done.stdout + done.stderr).splitlines():
-            stamp, _, text = line.partition(" ")
-            if text.startswith(f"vpn: wg-{peer}: link {state} ") and (after := _moment(stamp) - since) > 0:
-                return after
-        raise AssertionError(f"{name} has not found {peer} {state}")
-
-    def way(self, name: str, address: str) -> str:
-        """The interface that the kernel would take."""
-        found = re.search(r" dev (\S+)", self.on(name, "ip", "route", "get", address))
-        return found[1] if found else ""
-
-    def lost(self, name: str, address: str, count: int = 20) -> int:
-        """Pings lost, of `count` in as many tenths of a second."""
-        out = self.tools(name, "ping", "-q", "-c", str(count), "-i", "0.1", "-W", "1", address, check=False)
-        sent, received = re.findall(r"(\d+) packets transmitted, (\d+) received", out)[0]
-        return int(sent) - int(received)
-
-    def alarms(self, name: str) -> list[str]:
-        done = docker("logs", PREFIX + name)
-        return [line for line in (done.stdout + done.stderr).splitlines() if "link down" in line]
-
-    def bypasses(self, metric: int | None) -> None:
-        """Ways through the third front-end to each LAN, as BIRD sets them, or none."""
-        for a in NAMES:
-            for b in others(a):
-                if metric is None:
-                    self.tools(a, "ip", "route", "flush", lan(b), "proto", "static", check=False)
-                else:
-                    self.tools(a, "ip", "route", "replace", lan(b), "dev", f"wg-{third(a, b)}", "src", front_end(a),
-                               "metric", str(metric), "proto", "static")  # fmt: skip
-
-
-def remove() -> None:
-    for kind, listing in (("container", ["ps", "-aq"]), ("network", ["network", "ls", "-q"])):
-        if found := docker(*listing, "--filter", f"name=^{PREFIX}").stdout.split():
-            docker(kind, "rm", "--force", *(["--volumes"] if kind == "container" else []), *found)
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +71,30 @@ def test_all_links_come_up(three: FrontEnds) -> None:
     assert three.routes("one", "two", "157") == [lan("two")]
 
 
+def test_ipv6_passes_and_has_the_same_routes(three: FrontEnds) -> None:
+    three.all_up()
+    for a, b in PAIRS:
+        assert three.lost(a, six(front_end(b)), 5) == 0 and three.lost(b, six(front_end(a)), 5) == 0
+    shown = three.on("one", "ip", "-6", "-o", "route", "show", "dev", "wg-two", "proto", "157")
+    routes = {line.split()[0]: line for line in shown.splitlines()}
+    assert set(routes) == {six(lan("two")), six(front_end("two"))}
+    assert "metric 2000" in routes[six(lan("two"))] and "metric 1024" in routes[six(front_end("two"))]
+    assert all(f"src {six(front_end('one'))}" in line for line in routes.values())
+    assert three.routes("one", "two", "157", "-6") == [six(lan("two"))]
+    # A file without IPv6 takes it away, and one that has it again brings it back.
+    plain = re.sub(r"(?m)^# \w+6 =.*\n", "", three.peer_file("one", "two")).replace(", ::/0", "")
+    three.write("one", "two.conf", plain)
+    three.on("one", "vpn", "sync")
+    assert three.routes("one", "two", family="-6") == [] and three.routes("one", "two") == [
+        lan("two"),
+        front_end("two"),
+    ]
+    assert six(front_end("one")) not in three.on("one", "ip", "-6", "addr", "show", "dev", "wg-two")
+    three.write("one", "two.conf", three.peer_file("one", "two"))
+    three.on("one", "vpn", "sync")
+    assert three.is_up("one", "two")
+
+
 @pytest.mark.parametrize("directions", [(True, True), (True, False), (False, True)], ids=["both", "there", "back"])
 @pytest.mark.parametrize("bypass", [2500, None], ids=["third", "alone"])
 def test_a_dead_link_is_found_and_comes_back(
@@ -248,6 +129,7 @@ def test_a_dead_link_leaks_nothing_to_the_default_route(three: FrontEnds, wan: W
     settled("it is found dead", lambda: three.is_down("one", "two"), 20)
     for address in (front_end("two"), front_end("two") + "1"):
         assert three.way("one", address) == "wg-two"
+        assert three.way("one", six(address)) == "wg-two"
     three.bypasses(2500)
     assert three.way("one", front_end("two")) == "wg-three"
 
@@ -316,7 +198,7 @@ def test_the_end_takes_everything_along(three: FrontEnds) -> None:
     assert "lookup 157" in three.tools("three", "ip", "rule")
     docker("stop", PREFIX + "three")
     assert docker("inspect", "-f", "{{.State.ExitCode}}", PREFIX + "three").stdout == "0\n"
-    assert "lookup 157" not in three.tools("three", "ip", "rule")
+    assert "lookup 157" not in three.tools("three", "ip", "rule") + three.tools("three", "ip", "-6", "rule")
     assert "wg-" not in three.tools("three", "ip", "link")
     docker("start", PREFIX + "three")
     three.all_up()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 import pulumi
 import pulumi_openstack as openstack
@@ -10,6 +11,7 @@ from pulumi_command import remote
 
 from ...outputs import secret
 from ...spec import addresses
+from ...spec.dual_stack import twin_network
 from ...spec.machines import PlannedMachine, front_end_name, machines
 from ...spec.model import Federation, SiteStack
 from ..cloud_init import WAIT, FirstBoot, user_data
@@ -86,6 +88,8 @@ class OpenStackMachines(pulumi.ComponentResource):
             if machine.front_end
             else [federation.sites[self._args.site].containers, net.fixed]
         )
+        sixes = [twin_network(federation, IPv4Network(n)) for n in (pairs if machine.front_end else [*pairs, address])]
+        sources = [*pairs, *(six for six in sixes if six)]
         groups = self._groups
         # The subnet's route to the other sites leads to the front-end: it must not get it itself.
         way = openstack.networking.PortExtraDhcpOptionArgs(name="classless-static-route", value=f"0.0.0.0/0,{gateway}")
@@ -100,7 +104,7 @@ class OpenStackMachines(pulumi.ComponentResource):
             else None,
             no_security_groups=None if groups else True,
             port_security_enabled=self._cloud.port_security,
-            allowed_address_pairs=[openstack.networking.PortAllowedAddressPairArgs(ip_address=str(p)) for p in pairs]
+            allowed_address_pairs=[openstack.networking.PortAllowedAddressPairArgs(ip_address=str(p)) for p in sources]
             if groups
             else None,
             extra_dhcp_options=[way] if machine.front_end and self._lan.routed else [],

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 import pulumi
 import pulumi_openstack as openstack
 
 from ...fabric.links import linked_sites
 from ...spec import addresses
+from ...spec.dual_stack import AREAS, area
 from ...spec.model import Federation, OpenStack
 from ...spec.site_rules import login_ports
 
@@ -20,7 +21,7 @@ class Rule:
     """Lets in from `source`: a network, or with None the group itself; `ports` of `protocol`, everything without."""
 
     name: str
-    source: IPv4Network | None
+    source: IPv4Network | IPv6Network | None
     protocol: str | None = None
     ports: tuple[int, int] | None = None
 
@@ -31,6 +32,9 @@ def inside_rules(federation: Federation) -> Iterator[Rule]:
     yield Rule("inside", None)
     for what in ("lans", "containers", "fixed"):
         yield Rule(f"inside-{what}", getattr(federation.network, what))
+    for what in AREAS:
+        if six := area(federation, what):
+            yield Rule(f"inside-{what}-v6", six)
 
 
 def outside_rules(federation: Federation, site: str, cloud: OpenStack) -> Iterator[Rule]:
@@ -78,7 +82,7 @@ def make_groups(
                 f"{name}-{rule.name}",
                 security_group_id=group.id,
                 direction="ingress",
-                ethertype="IPv4",
+                ethertype="IPv6" if isinstance(rule.source, IPv6Network) else "IPv4",
                 protocol=rule.protocol,
                 port_range_min=rule.ports[0] if rule.ports else None,
                 port_range_max=rule.ports[1] if rule.ports else None,

@@ -27,8 +27,8 @@ type container struct {
 }
 
 type attachment struct {
-	NetworkID, EndpointID, IPAddress, MacAddress string
-	IPAMConfig                                   *struct{ IPv4Address string }
+	NetworkID, EndpointID, IPAddress, MacAddress, GlobalIPv6Address string
+	IPAMConfig                                                      *struct{ IPv4Address string }
 }
 
 func newDocker(socket string) *docker {

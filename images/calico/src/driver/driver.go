@@ -8,6 +8,7 @@
 //	owner.go      who may have a fixed address  endpoint.go   endpoints, veth pairs
 //	docker.go     Docker's own API              reconcile.go  what was left behind or taken away
 //	ensure.go     Docker networks that must exist       labels.go     what policies know a container by
+//	twins.go      which IPv6 address goes with which    link6.go      IPv6 on a link, and on the LAN
 package driver
 
 import (
@@ -34,6 +35,7 @@ type Config struct {
 	Docker    string // Docker's own socket
 	Profile   string // Calico profile of networks made without -o profile=
 	MTU       int    // of the containers' interfaces, in bytes
+	Twins     Twins  // the containers' IPv6 addresses; none: IPv4 only
 	Reconcile time.Duration
 	// Publish is told of all fixed addresses of this node, and when (Unix seconds) it got each.
 	Publish func(map[string]int64)

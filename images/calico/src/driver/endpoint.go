@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
+	"slices"
 
 	libapi "github.com/projectcalico/calico/libcalico-go/lib/apis/v3"
 	cerrors "github.com/projectcalico/calico/libcalico-go/lib/errors"
@@ -40,6 +40,11 @@ func (d *Driver) createEndpoint(ctx context.Context, r *request) (any, error) {
 	if v4 == nil {
 		return nil, fmt.Errorf("%s is no IPv4 address", ip)
 	}
+	return d.writeEndpoint(ctx, r, v4, d.Twins.Of(v4))
+}
+
+// writeEndpoint is for an endpoint with these addresses; `v6` is nil if it has none.
+func (d *Driver) writeEndpoint(ctx context.Context, r *request, v4, v6 net.IP) (any, error) {
 	mac, resp := r.Interface.MacAddress, obj{}
 	if mac == "" {
 		mac = fmt.Sprintf("02:42:%02x:%02x:%02x:%02x", v4[0], v4[1], v4[2], v4[3])
@@ -49,11 +54,16 @@ func (d *Driver) createEndpoint(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	addresses := []string{v4.String() + "/32"}
+	if v6 != nil {
+		addresses = append(addresses, v6.String()+"/128")
+		resp["AddressIPv6"] = v6.String() + "/128" // Docker takes it from the driver, whatever its network says of IPv6
+	}
 	w := libapi.NewWorkloadEndpoint()
 	w.ObjectMeta = metav1.ObjectMeta{Name: name, Namespace: namespace}
 	w.Spec = libapi.WorkloadEndpointSpec{
 		Orchestrator: namespace, Workload: namespace, Node: d.Node, Endpoint: r.EndpointID,
-		InterfaceName: hostIf(r.EndpointID), MAC: mac, IPNetworks: []string{v4.String() + "/32"},
+		InterfaceName: hostIf(r.EndpointID), MAC: mac, IPNetworks: addresses,
 		Profiles: []string{d.profileOf(r.NetworkID)},
 	}
 	_, err = d.c.WorkloadEndpoints().Create(ctx, w, options.SetOptions{})
@@ -100,25 +110,26 @@ func (d *Driver) join(ctx context.Context, r *request) (any, error) {
 	if err := netlink.LinkAdd(veth); err != nil {
 		return nil, fmt.Errorf("veth: %w", err)
 	}
-	noIPv6(la.Name)
+	answer := obj{
+		"InterfaceName": obj{"SrcName": peerIf(r.EndpointID), "DstPrefix": "cali"},
+		"Gateway":       gateway,
+	}
+	routes := []obj{{"Destination": gateway + "/32", "RouteType": 1, "NextHop": ""}}
+	if slices.ContainsFunc(w.Spec.IPNetworks, isTwin) {
+		if err := withIPv6(veth); err != nil {
+			return nil, err
+		}
+		answer["GatewayIPv6"] = gateway6
+		routes = append(routes, obj{"Destination": gateway6 + "/128", "RouteType": 1, "NextHop": ""})
+	} else {
+		noIPv6(la.Name)
+	}
+	answer["StaticRoutes"] = routes
 	if err := netlink.LinkSetUp(veth); err != nil {
 		return nil, fmt.Errorf("veth: %w", err)
 	}
 	go d.label(r.NetworkID, r.EndpointID)
-	return obj{
-		"InterfaceName": obj{"SrcName": peerIf(r.EndpointID), "DstPrefix": "cali"},
-		"Gateway":       gateway,
-		"StaticRoutes":  []obj{{"Destination": gateway + "/32", "RouteType": 1, "NextHop": ""}},
-	}, nil
-}
-
-// noIPv6 takes IPv6 off the host's end: Felix keeps rules for IPv4 only, and a container that gave itself a link-local address
-// would reach whatever of the host listens on all addresses.
-func noIPv6(link string) {
-	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/disable_ipv6", []byte("1"), 0o644)
-	if err != nil && !errors.Is(err, os.ErrNotExist) { // a kernel without IPv6
-		logf("%s: %v", link, err)
-	}
+	return answer, nil
 }
 
 func (d *Driver) leave(_ context.Context, r *request) (any, error) {

@@ -166,6 +166,9 @@ func hasAddress(networks []string, ip string) bool {
 // releaseAddress gives an address back, unless it has gone to another node, or to another endpoint here.
 func (d *Driver) releaseAddress(ctx context.Context, r *request) (any, error) {
 	ip := strings.Split(r.Address, "/")[0]
+	if isTwin(ip) { // it goes with the IPv4 address
+		return obj{}, nil
+	}
 	if r.PoolID != anyPool {
 		list, err := d.c.WorkloadEndpoints().List(ctx, options.ListOptions{Namespace: namespace})
 		if err != nil {

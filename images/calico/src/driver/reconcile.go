@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"net"
 	"strings"
 	"time"
 
@@ -87,7 +88,7 @@ func (d *Driver) recall(ctx context.Context, mine map[string]libapi.WorkloadEndp
 	for _, w := range mine {
 		for _, n := range w.Spec.IPNetworks {
 			ip := cnet.ParseIP(strings.Split(n, "/")[0])
-			if ip == nil {
+			if ip == nil || isTwin(n) {
 				continue
 			}
 			o, err := d.ownerOf(ctx, *ip)
@@ -142,7 +143,7 @@ func (d *Driver) cutLost(ctx context.Context, mine map[string]libapi.WorkloadEnd
 // restore writes an endpoint again that etcd has lost (an old backup, a wiped datastore).
 func (d *Driver) restore(ctx context.Context, c container, a attachment) {
 	ip := cnet.ParseIP(a.IPAddress)
-	if ip == nil {
+	if ip == nil || ip.To4() == nil {
 		return
 	}
 	logf("endpoint %.12s with %s is not in etcd: written again", a.EndpointID, a.IPAddress)
@@ -154,7 +155,8 @@ func (d *Driver) restore(ctx context.Context, c container, a attachment) {
 	}
 	r := &request{EndpointID: a.EndpointID, NetworkID: a.NetworkID}
 	r.Interface = &struct{ Address, AddressIPv6, MacAddress string }{a.IPAddress + "/32", "", a.MacAddress}
-	if _, err := d.createEndpoint(ctx, r); err != nil {
+	// One that was made before it could have an IPv6 address has none.
+	if _, err := d.writeEndpoint(ctx, r, ip.To4(), net.ParseIP(a.GlobalIPv6Address)); err != nil {
 		logf("endpoint %.12s: %v", a.EndpointID, err)
 		return
 	}

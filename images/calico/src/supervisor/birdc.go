@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"aerie/calico/driver"
 )
 
 // sessions are the BGP sessions of this node: how many are established, and the peers of the others.
@@ -51,20 +53,24 @@ func birdCommand(ctx context.Context, command string) ([]string, error) {
 	return text, lines.Err()
 }
 
-// fixedFunction is BIRD's function that prefers the newest owner of a fixed address.
-func fixedFunction(since map[string]int64) string {
+// fixedFunction is BIRD's function that prefers the newest owner of a fixed address, and of its IPv6 twin.
+func fixedFunction(since map[string]int64, twins driver.Twins) string {
 	var b strings.Builder
 	b.WriteString("# Written by the Docker driver: this node's fixed addresses, and since when it has them.\nfunction newest_first() {\n")
 	for _, ip := range slices.Sorted(maps.Keys(since)) {
-		fmt.Fprintf(&b, "  if net = %s/32 then bgp_local_pref = %d;\n", ip, uint32(max(since[ip], 101)))
+		preference := uint32(max(since[ip], 101))
+		fmt.Fprintf(&b, "  if net = %s/32 then bgp_local_pref = %d;\n", ip, preference)
+		if six := twins.Of(net.ParseIP(ip)); six != nil {
+			fmt.Fprintf(&b, "  if net = %s/128 then bgp_local_pref = %d;\n", six, preference)
+		}
 	}
 	b.WriteString("}\n")
 	return b.String()
 }
 
 // publishFixed writes that function and lets BIRD read it, if it runs.
-func publishFixed(since map[string]int64) {
-	text := fixedFunction(since)
+func publishFixed(since map[string]int64, twins driver.Twins) {
+	text := fixedFunction(since, twins)
 	if old, err := os.ReadFile(birdFixed); err == nil && string(old) == text {
 		return
 	}

@@ -10,8 +10,11 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
+
+	"aerie/calico/driver"
 )
 
 // Paths within the container.
@@ -39,6 +42,9 @@ type Settings struct {
 	Docker   string
 	Objects  string // file of Calico objects to apply; it need not be there
 	Interval time.Duration
+	IP       string // the node's address in its LAN, with the length of that
+	IP6      string // the same of IPv6; "": IPv4 only
+	Twins    driver.Twins
 }
 
 func env(name, otherwise string) string {
@@ -60,6 +66,8 @@ func Load() (Settings, error) {
 		State:    env("CALICO_STATE_DIR", "/var/lib/calico/docker"),
 		Objects:  env("CALICO_OBJECTS", "/etc/calico/objects.yaml"),
 		Docker:   env("CALICO_DOCKER_SOCKET", "/var/run/docker.sock"),
+		IP:       os.Getenv("IP"),
+		IP6:      os.Getenv("IP6"),
 	}
 	for _, name := range []string{"NODENAME", "IP", "ETCD_ENDPOINTS"} {
 		if os.Getenv(name) == "" {
@@ -73,6 +81,15 @@ func Load() (Settings, error) {
 		return s, fmt.Errorf("CALICO_REFLECTOR_CLUSTER=%s: write an IPv4 address", s.Cluster)
 	}
 	var err error
+	if s.Twins, err = driver.ParseTwins(os.Getenv("CALICO_TWINS")); err != nil {
+		return s, fmt.Errorf("CALICO_TWINS: %w", err)
+	}
+	if ip, _, err := net.ParseCIDR(s.IP6); s.IP6 != "" && (err != nil || ip.To4() != nil) {
+		return s, fmt.Errorf("IP6=%s: write an IPv6 address with the length of its network, for instance fd7a:ae:1e:1::ac1f:10a/120", s.IP6)
+	}
+	if (s.IP6 == "") != (len(s.Twins) == 0) {
+		return s, fmt.Errorf("IP6 and CALICO_TWINS go together: set both, or none")
+	}
 	if s.Labels, err = parseLabels(os.Getenv("CALICO_NODE_LABELS")); err != nil {
 		return s, err
 	}
@@ -114,7 +131,7 @@ func defaults(node string) map[string]string {
 		"FELIX_ETCDCERTFILE":          os.Getenv("ETCD_CERT_FILE"),
 		"FELIX_ETCDKEYFILE":           os.Getenv("ETCD_KEY_FILE"),
 		"FELIX_IPTABLESBACKEND":       "auto",
-		"FELIX_IPV6SUPPORT":           "false",
+		"FELIX_IPV6SUPPORT":           strconv.FormatBool(os.Getenv("IP6") != ""),
 		"FELIX_XDPENABLED":            "false",
 		"FELIX_BPFENABLED":            "false",
 		"FELIX_USAGEREPORTINGENABLED": "false",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -45,7 +46,8 @@ func Run() error {
 		return err
 	}
 
-	publishFixed(nil)
+	publish := func(since map[string]int64) { publishFixed(since, s.Twins) }
+	publish(nil)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	ctx, cancel := context.WithCancel(ctx)
@@ -54,7 +56,7 @@ func Run() error {
 	defer stopServing()
 	d := driver.New(c, driver.Config{
 		Node: s.Node, Sockets: s.Sockets, State: s.State, Docker: s.Docker, Profile: s.Profile, MTU: mtu,
-		Reconcile: s.Interval, Publish: publishFixed,
+		Twins: s.Twins, Reconcile: s.Interval, Publish: publish,
 	})
 	served := make(chan error, 1)
 	go func() { // first of all: Docker may be waiting for it
@@ -95,6 +97,8 @@ func daemons(
 		what string
 		do   func(context.Context) error
 	}{
+		{"IPv6 address", lanAddress(s)},
+		{"machine", shutMachine(s)},
 		{"etcd", answers(c)},
 		{"startup", func(ctx context.Context) error { return self(ctx, "calico-node", "-startup") }},
 		{"node", describeNode(c, s.Node, s.Labels, s.Cluster)},
@@ -128,6 +132,39 @@ func daemons(
 	}
 	running.Add(1)
 	go bird.keep(ctx, running)
+}
+
+// lanAddress gives the node its IPv6 address in the LAN. One that it has no more need not be found: the kernel may know no IPv6.
+func lanAddress(s Settings) func(context.Context) error {
+	return func(context.Context) error {
+		err := driver.LanAddress(s.IP, s.IP6)
+		if s.IP6 == "" && err != nil {
+			say("a former IPv6 address is not looked for: %v", err)
+			return nil
+		}
+		return err
+	}
+}
+
+// shutMachine lets no container begin a connection to its own machine over IPv6, whatever policies say. Of a machine's IPv6 addresses
+// only those in the LAN are the federation's: a cloud may give it others, which "outside" would include. Nothing of a machine's
+// is meant for containers over IPv6, but the neighbour discovery of the link.
+func shutMachine(s Settings) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if s.IP6 == "" {
+			return nil
+		}
+		// Before the filter, which Felix begins with its own chain.
+		rule := []string{"INPUT", "-i", "cali+", "-m", "conntrack", "--ctstate", "NEW", "!", "-p", "icmpv6", "-j", "DROP"}
+		if exec.CommandContext(ctx, "ip6tables", append([]string{"-w", "-t", "mangle", "-C"}, rule...)...).Run() == nil {
+			return nil
+		}
+		text, err := exec.CommandContext(ctx, "ip6tables", append([]string{"-w", "-t", "mangle", "-A"}, rule...)...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("ip6tables: %w: %s", err, lastLine(string(text)))
+		}
+		return nil
+	}
 }
 
 func terminate() syscall.Signal { return syscall.SIGTERM }

@@ -1,9 +1,12 @@
 package supervisor
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"aerie/calico/driver"
 )
 
 func TestParseProtocols(t *testing.T) {
@@ -21,13 +24,56 @@ func TestParseProtocols(t *testing.T) {
 }
 
 func TestFixedFunction(t *testing.T) {
-	text := fixedFunction(map[string]int64{"10.66.0.6": 1795575001, "10.66.0.5": 1795575000})
+	text := fixedFunction(map[string]int64{"10.66.0.6": 1795575001, "10.66.0.5": 1795575000}, nil)
 	a, b := strings.Index(text, "net = 10.66.0.5/32 then bgp_local_pref = 1795575000;"), strings.Index(text, "10.66.0.6/32")
 	if a < 0 || b < a || !strings.Contains(text, "function newest_first() {\n") {
 		t.Error(text)
 	}
-	if text := fixedFunction(nil); !strings.HasSuffix(text, "() {\n}\n") {
+	if text := fixedFunction(nil, nil); !strings.HasSuffix(text, "() {\n}\n") {
 		t.Error(text)
+	}
+}
+
+func TestFixedFunctionOfBothFamilies(t *testing.T) {
+	twins, err := driver.ParseTwins("10.66.0.0/24=fd7a:ae:1e:3::")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fixedFunction(map[string]int64{"10.66.0.5": 1795575000}, twins)
+	for _, line := range []string{"net = 10.66.0.5/32 then", "net = fd7a:ae:1e:3::a42:5/128 then bgp_local_pref = 1795575000;"} {
+		if !strings.Contains(text, line) {
+			t.Error(text)
+		}
+	}
+}
+
+func TestIPv6IsWholeOrNot(t *testing.T) {
+	for name, value := range map[string]string{
+		"NODENAME": "torino-1", "IP": "172.31.1.10/24", "ETCD_ENDPOINTS": "https://172.31.1.10:2379",
+	} {
+		t.Setenv(name, value)
+	}
+	for _, c := range []struct{ six, twins, says string }{
+		{"", "", ""},
+		{"fd7a:ae:1e:1::ac1f:10a/120", "10.65.0.0/16=fd7a:ae:1e:2::", ""},
+		{"fd7a:ae:1e:1::ac1f:10a/120", "", "go together"},
+		{"", "10.65.0.0/16=fd7a:ae:1e:2::", "go together"},
+		{"fd7a:ae:1e:1::ac1f:10a", "10.65.0.0/16=fd7a:ae:1e:2::", "IPv6 address"},
+		{"172.31.1.10/24", "10.65.0.0/16=fd7a:ae:1e:2::", "IPv6 address"},
+		{"fd7a:ae:1e:1::ac1f:10a/120", "10.65.0.0/16", "CALICO_TWINS"},
+	} {
+		t.Setenv("IP6", c.six)
+		t.Setenv("CALICO_TWINS", c.twins)
+		s, err := Load()
+		if c.says == "" && (err != nil || s.IP6 != c.six || (len(s.Twins) > 0) != (c.twins != "")) {
+			t.Errorf("%+v: %+v %v", c, s, err)
+		}
+		if c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if on := defaults("torino-1")["FELIX_IPV6SUPPORT"]; on != strconv.FormatBool(c.six != "") {
+			t.Errorf("%+v: Felix %s", c, on)
+		}
 	}
 }
 
