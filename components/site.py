@@ -19,6 +19,7 @@ from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
 from .iaas.machine import Machine
 from .iaas.openstack.machines import OpenStackMachines, OpenStackMachinesArgs
 from .identity.resources import Certificate, Password, SshKey
+from .monitoring.monitoring import Monitoring, MonitoringArgs
 from .outputs import secret
 from .spec import addresses
 from .spec.machines import PlannedMachine, machines
@@ -108,6 +109,8 @@ class Site(pulumi.ComponentResource):
         )
         if args.federation.sites[name].quorum:
             self._quorum_member(front_end)
+        if args.federation.monitoring.enabled:
+            Monitoring(name, self._monitoring(front_end), self._child)
         last: list[pulumi.Resource] = []  # the front-end is drained last: the others' way out leads over it
         for machine in self.machines:
             own = drain(self._drain(machine), [self._node(machine).command, *last], self._child)
@@ -204,6 +207,24 @@ class Site(pulumi.ComponentResource):
             },
         )
 
+    def _monitoring(self, machine: Machine) -> MonitoringArgs:
+        args, shared = self._args, self._args.shared
+        quorum = args.federation.sites[self._name].quorum
+        return MonitoringArgs(
+            args.federation,
+            self._name,
+            machine,
+            args.images,
+            shared.ca_certificate,
+            shared.ca_private_key,
+            shared.password("mesos-operator"),
+            shared.password("marathon-admin") if quorum else None,
+            {**self._tls(machine), "password": shared.password("graphite")}
+            if self._name == args.federation.graphite_site
+            else None,
+            self._generation(f"{machine.name}-collector-client"),
+        )
+
     def _zookeeper_url(self, path: str) -> pulumi.Output[str]:
         federation = self._args.federation
         return self._args.shared.password(f"zookeeper-{path}").apply(
@@ -264,4 +285,6 @@ class Site(pulumi.ComponentResource):
         if federation.sites[self._name].quorum:
             out["mesos_url"] = f"https://{machine.address}:{addresses.MESOS_MASTER}"
             out["marathon_url"] = f"https://{machine.address}:{addresses.MARATHON}"
+        if self._name == federation.graphite_site:
+            out["graphite_url"] = f"https://{machine.address}:{addresses.GRAPHITE}"
         return out

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from .fields import ADDRESS_FORM, NETWORK_FORM
+from .fields import ADDRESS_FORM, IPV6_FORM, NETWORK_FORM
 from .model import Federation, SiteStack
 from .problems import Problem
 
@@ -98,6 +98,9 @@ def _problem(model: type[BaseModel], error: Any, file: str, place: str) -> Probl
         return Problem(file, where, f"{given!r} is not known", f"write {ctx['expected']}")
     if kind.startswith("ip_v4"):
         what, _, mend = (NETWORK_FORM if "network" in kind else ADDRESS_FORM).partition("|")
+        return Problem(file, where, f"{given!r} {what}", mend)
+    if kind.startswith("ip_v6"):
+        what, _, mend = IPV6_FORM.partition("|")
         return Problem(file, where, f"{given!r} {what}", mend)
     for prefix, (what, mend) in KINDS.items():
         if kind.startswith(prefix):

@@ -20,6 +20,7 @@ from .fields import (
     GroupName,
     Model,
     Name,
+    Prefix6,
     PublicKey,
     Rotation,
     SiteName,
@@ -41,6 +42,7 @@ class Network(Model):
     lans: Cidr = IPv4Network("172.31.0.0/16")
     containers: Cidr = IPv4Network("10.65.0.0/16")
     fixed: Cidr = IPv4Network("10.66.0.0/24")
+    ipv6: Prefix6 | None = None
     vpn_mtu: int = Field(1420, ge=1280, le=8920)
     mtu: int = Field(1380, ge=1280, le=8920)
     wan_mtu: int = Field(1500, ge=1340, le=9216)
@@ -75,6 +77,13 @@ class Site(Model):
     reflectors: list[str] | None = None
 
 
+class Monitoring(Model):
+    """Metrics of every site, kept by Graphite at `site`: the first site with a quorum member if not given."""
+
+    enabled: bool = True
+    site: SiteName | None = None
+
+
 class Federation(Model):
     """federation.yaml."""
 
@@ -82,12 +91,19 @@ class Federation(Model):
     network: Network = Network()
     images: Images
     embedded: Embedded | None = None
+    monitoring: Monitoring = Monitoring()
     sites: dict[SiteName, Site] = Field(min_length=1)
 
     @property
     def quorum_sites(self) -> list[str]:
         """Sites that hold a member of each quorum, in the file's order."""
         return [name for name, site in self.sites.items() if site.quorum]
+
+    @property
+    def graphite_site(self) -> str | None:
+        """The site that holds Graphite; None without monitoring."""
+        chosen = self.monitoring.site or next(iter(self.quorum_sites), None)
+        return chosen if self.monitoring.enabled else None
 
 
 class FederationStack(Model):

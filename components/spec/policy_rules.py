@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from . import addresses
+from .dual_stack import NEVER_OUTSIDE6, area, twin, twin_network
 from .model import Federation, Pool
 from .pool_network import Closing, Opening
 from .problems import Problem
@@ -60,6 +61,9 @@ def ports_of(text: str) -> Ports:
     return Ports(text, protocol, int(first or 0), int(last or first or 0))
 
 
+AnyNetwork = IPv4Network | IPv6Network
+
+
 def own_networks(federation: Federation) -> list[tuple[str, IPv4Network]]:
     """The networks that the federation itself has, each after its key in federation.yaml."""
     net, embedded = federation.network, federation.embedded
@@ -78,6 +82,7 @@ def policy_problems(
         for i, opening in enumerate(openings):
             here = f"{place}.{what}.{i}"
             yield from _ports(file, here, opening.ports)
+            yield from _family(file, here, opening.nets, federation)
             yield from _pools(file, here, name, opening, others)
             yield from _open_nets(file, here, opening, pool, federation, others)
             if what == "allow_to":
@@ -88,6 +93,7 @@ def policy_problems(
         for i, closing in enumerate(closings):
             here = f"{place}.{what}.{i}"
             yield from _ports(file, here, closing.ports)
+            yield from _family(file, here, closing.nets, federation)
             yield from _cuts_itself(file, here, closing, pool, federation)
             if what == "deny_from":
                 yield from _cuts_front_ends(file, here, closing, pool, federation)
@@ -105,6 +111,13 @@ def _ports(file: str, place: str, ports: list[str]) -> Iterator[Problem]:
         elif found.last < found.first:
             mend = f"write {found.protocol}/{found.last}-{found.first}"
             yield Problem(file, here, f"{text} ends before it begins", mend)
+
+
+def _family(file: str, place: str, nets: Iterable[AnyNetwork], federation: Federation) -> Iterator[Problem]:
+    for i, block in enumerate(nets):
+        if block.version == 6 and not federation.network.ipv6:
+            what = f"{block}: containers have IPv4 only"
+            yield Problem(file, f"{place}.nets.{i}", what, "write network.ipv6 in federation.yaml, or an IPv4 network")
 
 
 def _pools(file: str, place: str, name: str, opening: Opening, others: Mapping[str, Pool]) -> Iterator[Problem]:
@@ -126,14 +139,20 @@ def _open_nets(
 ) -> Iterator[Problem]:
     """Pools are named by their name: of an address of theirs nobody knows whose it is tomorrow."""
     net = federation.network
+    parents: list[tuple[str, AnyNetwork | None]] = [
+        ("network.containers", net.containers),
+        ("network.fixed", net.fixed),
+        ("network.containers' IPv6 addresses", area(federation, "containers")),
+        ("network.fixed's IPv6 addresses", area(federation, "fixed")),
+    ]
     for i, block in enumerate(opening.nets):
         here = f"{place}.nets.{i}"
         mine = _addresses_in(block, federation, pool)
         theirs = {name: found for name, p in others.items() if (found := _addresses_in(block, federation, p))}
-        for key, parent in (("network.containers", net.containers), ("network.fixed", net.fixed)):
-            if not block.overlaps(parent):
+        for key, parent in parents:
+            if parent is None or not block.overlaps(parent):
                 continue
-            if parent.subnet_of(block):
+            if parent.subnet_of(block):  # type: ignore[arg-type]  # what overlaps is of one family
                 what, mend = f"{block} holds all of {key} ({parent}), so every pool", "write narrower networks"
             elif mine:
                 what, mend = f"{mine[0]} is the pool's own, whose containers reach each other anyway", "remove it"
@@ -146,9 +165,18 @@ def _open_nets(
             break
 
 
-def _addresses_in(block: IPv4Network, federation: Federation, pool: Pool) -> list[str]:
-    fixed = (address for _, address in addresses.fixed_addresses(federation, pool))
-    return [address for address in fixed if IPv4Address(address) in block]
+def _addresses_in(block: AnyNetwork, federation: Federation, pool: Pool) -> list[str]:
+    fixed = [address for _, address in addresses.fixed_addresses(federation, pool)]
+    return [str(each) for address in fixed for each in _both(federation, address) if each in block]
+
+
+def _both(federation: Federation, address: str) -> Iterator[IPv4Address | IPv6Address]:
+    """The address, and its IPv6 twin if it has one. One that is in no network of ours is told elsewhere."""
+    yield IPv4Address(address)
+    if any(IPv4Address(address) in network for _, network in own_networks(federation)[:3]) and (
+        six := twin(federation, address)
+    ):
+        yield six
 
 
 def _consent(file: str, place: str, name: str, opening: Opening, others: Mapping[str, Pool]) -> Iterator[Problem]:
@@ -172,7 +200,9 @@ def _control(
     file: str, place: str, opening: Opening, pools: Mapping[str, Pool], federation: Federation
 ) -> Iterator[Problem]:
     """Ports of machines that no container is to reach; only the pool's framework reaches some, and needs no word for it."""
-    machines = [n for key, n in own_networks(federation) if key in ("network.lans", "embedded.wan")]
+    machines: list[AnyNetwork] = [n for key, n in own_networks(federation) if key in ("network.lans", "embedded.wan")]
+    if lans := area(federation, "lans"):
+        machines.append(lans)
     endpoints = [site.vpn_endpoint.partition(":")[0] for site in federation.sites.values()]
     machines += [IPv4Network(address) for address in endpoints if is_address(address)]  # what is none is told elsewhere
     there = [n for n in opening.nets if any(n.overlaps(m) for m in machines)]
@@ -208,7 +238,8 @@ def _whose(ports: Ports, pools: Mapping[str, Pool], federation: Federation) -> s
 
 def _never(file: str, place: str, opening: Opening) -> Iterator[Problem]:
     for i, block in enumerate(opening.nets):
-        for what, network in NEVER_OUTSIDE:
+        never: list[tuple[str, AnyNetwork]] = [*NEVER_OUTSIDE, *NEVER_OUTSIDE6]
+        for what, network in never:
             if block.overlaps(network):
                 yield Problem(file, f"{place}.nets.{i}", f"{block}: {network} is {what}", "write without it")
                 break
@@ -224,7 +255,8 @@ def _cuts_itself(file: str, place: str, closing: Closing, pool: Pool, federation
         return
     for i, block in enumerate(closing.nets):
         here, mine = f"{place}.nets.{i}", _addresses_in(block, federation, pool)
-        sites = [s for s in pool.sites if s in federation.sites and federation.sites[s].containers.overlaps(block)]
+        known = [s for s in pool.sites if s in federation.sites]
+        sites = [s for s in known if any(n.overlaps(block) for n in _containers(federation, s))]
         if mine:
             what = f"{block} has the pool's own {mine[0]} in it"
         elif sites:
@@ -234,14 +266,23 @@ def _cuts_itself(file: str, place: str, closing: Closing, pool: Pool, federation
         yield Problem(file, here, f"{what}: it would be cut from itself", "write networks without containers")
 
 
+def _containers(federation: Federation, site: str) -> Iterator[AnyNetwork]:
+    """The site's containers in both families. Those outside of network.containers are told elsewhere."""
+    own = federation.sites[site].containers
+    yield own
+    if own.subnet_of(federation.network.containers) and (six := twin_network(federation, own)):
+        yield six
+
+
 def _cuts_front_ends(file: str, place: str, closing: Closing, pool: Pool, federation: Federation) -> Iterator[Problem]:
     needed = [LOG_IN, CONDOR, *([addresses.FRAMEWORK] if pool.via == "framework" else [])]
     if not _touched(closing, needed):
         return
     for i, block in enumerate(closing.nets):
         for site in federation.sites:
-            address = addresses.front_end(federation, site)
-            if IPv4Address(address) in block:
+            there = addresses.front_end(federation, site)
+            address = next((str(a) for a in _both(federation, there) if a in block), None)
+            if address:
                 yield Problem(
                     file,
                     f"{place}.nets.{i}",

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path
 
 from . import addresses
+from .dual_stack import dual_stack_problems
 from .link_rules import link_problems
 from .model import Federation, FederationStack
+from .monitoring_rules import monitoring_problems
 from .problems import Problem
 
 FEDERATION = "federation.yaml"
@@ -26,7 +28,18 @@ class HostNetwork:
     owner: str
 
 
-def federation_problems(federation: Federation, host: list[HostNetwork] | None = None) -> list[Problem]:
+@dataclass(frozen=True)
+class HostNetwork6:
+    """The same of IPv6."""
+
+    network: IPv6Network
+    owner: str
+
+
+HostNetworks = Sequence[HostNetwork | HostNetwork6]
+
+
+def federation_problems(federation: Federation, host: HostNetworks = ()) -> list[Problem]:
     """Everything wrong within federation.yaml, and between it and the networks of the Docker host."""
     return [
         *_quorum(federation),
@@ -34,7 +47,9 @@ def federation_problems(federation: Federation, host: list[HostNetwork] | None =
         *_endpoints(federation),
         *_mtu(federation),
         *link_problems(federation),
-        *_host_networks(federation, host or []),
+        *monitoring_problems(federation),
+        *_host_networks(federation, [n for n in host if isinstance(n, HostNetwork)]),
+        *dual_stack_problems(federation, [(n.network, n.owner) for n in host if isinstance(n, HostNetwork6)]),
     ]
 
 
@@ -159,6 +174,7 @@ PASSWORDS = (
     "zookeeper-mesos",
     "zookeeper-marathon",
     "marathon-admin",
+    "graphite",
     "pools",
 )
 

@@ -13,7 +13,7 @@ from .problems import ConfigError, Problem, with_lines
 from .rough import beyond, rough
 from .routing_rules import routing_problems
 from .rules import (
-    HostNetwork,
+    HostNetworks,
     federation_problems,
     own_problems,
     placeholder_problems,
@@ -54,9 +54,7 @@ def read_pools(root: Path, federation: Federation, but: str = "") -> dict[str, P
     return pools
 
 
-def plan(
-    root: Path, stack: str, values: dict[str, Any], host: list[HostNetwork] | None = None, home: Path | None = None
-) -> Plan:
+def plan(root: Path, stack: str, values: dict[str, Any], host: HostNetworks = (), home: Path | None = None) -> Plan:
     """The stack's plan from the files below `root` and its own `values` (without the project's prefix).
 
     Raises ConfigError with every problem at once.

@@ -32,6 +32,8 @@ SOURCES = {
     "calico": ("components/fabric/calico.py", "calico_container"),
     "login-": ("components/batch/login.py", "login_container"),
     "rest-": ("components/batch/framework.py", "rest_container"),
+    "graphite": ("components/monitoring/containers.py", "graphite_container"),
+    "collector": ("components/monitoring/containers.py", "collector_container"),
     "registry": ("components/federation.py", "_embedded"),
     "machine": ("components/iaas/docker.py", "DockerMachines"),
 }

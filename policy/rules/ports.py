@@ -11,8 +11,26 @@ from .model import UNKNOWN, Facts, Ports, Resource, Violation, shown, text
 
 RULE = "SecGroupRule"
 # What rules a machine or the cluster, whatever range of ports it is in: SSH, BGP, Docker, etcd, ZooKeeper, Mesos, the registry,
-# Marathon, the frameworks' REST.
-ADMIN = (22, 179, 2181, 2375, 2376, 2379, 2380, 2888, 3888, 5000, 5050, 5051, 8443, *range(8601, 8661))
+# Marathon, the frameworks' REST, Graphite.
+ADMIN = (
+    22,
+    179,
+    2003,
+    2004,
+    2181,
+    2375,
+    2376,
+    2379,
+    2380,
+    2888,
+    3888,
+    5000,
+    5050,
+    5051,
+    8443,
+    8444,
+    *range(8601, 8661),
+)
 SECURITY = "components/iaas/openstack/security.py"
 WIDEST = 8  # a network with a shorter prefix is as good as the whole world
 
@@ -24,6 +42,7 @@ LISTENS: Mapping[str, tuple[str, ...]] = {
     "marathon": ("MARATHON_HTTPS_ADDRESS",),
     "login-": ("LISTEN",),
     "rest-": ("LISTEN",),
+    "graphite": ("LISTEN",),
     "registry": ("LISTEN",),
 }
 ZOOKEEPER = {"quorumListenOnAllIPs": "false", "admin.enableServer": "false"}

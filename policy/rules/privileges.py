@@ -18,8 +18,8 @@ HARMLESS = {
 # What single containers have beyond that, and what for. `volume` is a path of the machine; with :ro at its
 # end to look at only.
 NAMED: dict[str, set[tuple[str, str]]] = {
-    # Interfaces of WireGuard, and their routes.
-    "vpn": {("cap-add", "NET_ADMIN"), ("device", "/dev/net/tun")},
+    # Interfaces of WireGuard, and their routes; with network.ipv6 it turns IPv6 on for them, in /proc/sys.
+    "vpn": {("cap-add", "NET_ADMIN"), ("device", "/dev/net/tun"), ("security-opt", "systempaths=unconfined")},
     # Felix and the driver of Docker's networks: routes and rules of the machine, and interfaces in containers' namespaces.
     "calico": {
         ("cap-add", "NET_ADMIN"),
@@ -41,6 +41,8 @@ NAMED: dict[str, set[tuple[str, str]]] = {
         ("volume", "/var/lib/mesos"),
         ("volume", "/run/mesos"),
     },
+    # Asks BIRD and the VPN in their containers, and the engine what services use. It listens to nobody.
+    "collector": {("volume", "/run/docker.sock")},
     # A machine of the embedded IaaS has a Docker engine of its own inside.
     "machine": {
         *(

@@ -1,0 +1,1 @@
+"""Metrics: a collector at each site, and Graphite at one. See docs/monitoring.md."""

@@ -1,0 +1,71 @@
+"""A site's part of the monitoring, as a Pulumi component."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+
+from ..cluster.service import Service, ServiceArgs
+from ..iaas.machine import Machine
+from ..identity.resources import Certificate
+from ..outputs import secret
+from ..spec.model import Federation
+from .containers import VIEWER, collector_container, graphite_container
+
+Text = pulumi.Input[str]
+
+
+@dataclass
+class MonitoringArgs:
+    """`operator` and `admin` are the passwords by which Mesos and Marathon are asked; `admin` is None at a site without a quorum
+    member, which has no Marathon. `graphite` is there at the site that holds it: server.crt, server.key, and `password`, by which
+    the render API is asked. `generation` is that of the collector's certificate."""
+
+    federation: Federation
+    site: str
+    front_end: Machine
+    images: Mapping[str, str]
+    ca_certificate: Text
+    ca_private_key: Text
+    operator: pulumi.Output[str]
+    admin: pulumi.Output[str] | None
+    graphite: Mapping[str, Text] | None
+    generation: int = 0
+
+
+class Monitoring(pulumi.ComponentResource):
+    """The collector, and Graphite if it is here."""
+
+    def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None):
+        super().__init__("aerie:monitoring:Monitoring", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        machine = args.front_end
+        if args.graphite is not None:
+            graphite = graphite_container(machine, args.images["graphite"])
+            Service(f"{machine.name}-graphite", ServiceArgs(machine, graphite, _files(args.graphite)), child)
+        files: dict[str, Text] = {"ca.crt": args.ca_certificate, "operator": args.operator}
+        if args.admin is not None:
+            client = Certificate(
+                f"{machine.name}-collector-client",
+                args.ca_certificate,
+                args.ca_private_key,
+                "collector",  # no user of etcd: it sees the metrics, and no key
+                [],
+                args.generation,
+                child,
+            )
+            files |= {"admin": args.admin, "client.crt": client.certificate, "client.key": client.private_key}
+        collector = collector_container(args.federation, machine, args.images["collector"])
+        Service(f"{machine.name}-collector", ServiceArgs(machine, collector, files), child)
+        self.register_outputs({})
+
+
+def _files(given: Mapping[str, Text]) -> dict[str, Text]:
+    password = pulumi.Output.from_input(given["password"])
+    return {
+        "server.crt": given["server.crt"],
+        "server.key": given["server.key"],
+        "credentials": secret(password.apply(lambda p: f"{VIEWER}:{p}")),
+    }

@@ -1,0 +1,149 @@
+"""The machine's Docker engine, by its socket: which containers there are, what they use, and a shell that stays in one of them.
+
+A new process in a container costs the engine some 50 ms of CPU, a line to a shell that is there already nothing. So each question
+that a container answers (BIRD's, the VPN's) has its shell, which is started once and told to ask again every round. What is asked is
+fixed here in the code.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shlex
+import socket
+from typing import Any
+from urllib.parse import quote
+
+TIME = 6.0  # seconds for one answer
+API = "/v1.41"
+END = "@@aerie"  # starts the line after an answer: END exit-status
+LABEL = "aerie.service"
+MOST = 16_000_000  # bytes of one answer
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("docker", timeout=TIME)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(TIME)
+        self.sock.connect(self._path)
+
+
+class Docker:
+    """Raises OSError or http.client.HTTPException where the engine does not answer, ValueError for what it refuses.
+
+    `get` and what is asked by it are for one thread: its connection is kept. `shell` has a connection of its own each time.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connection: _Connection | None = None
+
+    def get(self, path: str) -> Any:
+        """Over a connection that is kept."""
+        if self._connection is None:
+            self._connection = _Connection(self._path)
+        try:
+            return _json(self._connection, "GET", path)
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            self._connection = None
+            raise
+
+    def services(self) -> list[dict[str, Any]]:
+        """The containers that are services of ours, whether they run or not."""
+        found: list[dict[str, Any]] = self.get(
+            f"/containers/json?all=true&filters={quote(json.dumps({'label': [LABEL]}))}"
+        )
+        return found
+
+    def stats(self, container: str) -> dict[str, Any]:
+        """What one uses now."""
+        found: dict[str, Any] = self.get(f"/containers/{container}/stats?stream=false&one-shot=true")
+        return found
+
+    def shell(self, container: str, command: str) -> socket.socket:
+        """Starts a shell in the container that runs the command for each line it gets; its input and output."""
+        loop = f"while read -r _; do {command}; s=$?; echo; echo {END} $s; done"
+        connection = _Connection(self._path)
+        body = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": False, "Cmd": ["sh", "-c", loop]}
+        created = _json(connection, "POST", f"/containers/{quote(container)}/exec", body)
+        connection.request(
+            "POST",
+            f"{API}/exec/{created['Id']}/start",
+            json.dumps({"Detach": False, "Tty": False}),
+            {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "tcp"},
+        )
+        response = connection.getresponse()
+        if response.status != 101:
+            connection.close()
+            raise ValueError(f"Docker: exec in {container}: {response.status}")
+        return connection.sock  # after 101 it is no HTTP any more, and ours
+
+
+def _json(connection: _Connection, method: str, path: str, body: Any = None) -> Any:
+    text = None if body is None else json.dumps(body)
+    connection.request(method, API + path, text, {"Content-Type": "application/json"} if body is not None else {})
+    response = connection.getresponse()
+    answer = response.read()
+    if response.status >= 300:
+        raise ValueError(f"Docker: {path.partition('?')[0]}: {response.status} {answer[:200].decode(errors='replace')}")
+    return json.loads(answer)
+
+
+class Asked:
+    """One question that a container answers within `seconds`: `ask()` each time. After a failure the shell is started anew the
+    next time."""
+
+    def __init__(self, docker: Docker, container: str, command: str, seconds: float = TIME) -> None:
+        self._docker, self._container, self._command, self._seconds = docker, container, command, seconds
+        self._stream: socket.socket | None = None
+
+    def ask(self) -> str:
+        """The command's standard output. Raises OSError, or ValueError if it failed."""
+        try:
+            if self._stream is None:
+                self._stream = self._docker.shell(self._container, self._command)
+                self._stream.settimeout(self._seconds)
+            self._stream.sendall(b"\n")
+            return self._answer(self._stream)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """The shell ends with its input."""
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
+
+    def _answer(self, stream: socket.socket) -> str:
+        out, mark = bytearray(), f"\n{END} ".encode()
+        while len(out) < MOST:
+            head = _exactly(stream, 8)
+            size = int.from_bytes(head[4:8], "big")
+            data = _exactly(stream, size)
+            if head[0] == 1:
+                out += data
+            last = out.rfind(mark, max(0, len(out) - size - len(mark) - 16))
+            said, status = out[:last], out[last + len(mark) :]
+            if last >= 0 and status.endswith(b"\n"):
+                if status.strip() != b"0":
+                    raise ValueError(
+                        f"{shlex.split(self._command)[0]} in {self._container}: exit {status.strip().decode()}"
+                    )
+                return said.decode()
+        raise ValueError(f"{self._container}: an answer of more than {MOST} bytes")
+
+
+def _exactly(stream: socket.socket, size: int) -> bytes:
+    out = b""
+    while len(out) < size:
+        more = stream.recv(size - len(out))
+        if not more:
+            raise ConnectionError("the container's shell ended")
+        out += more
+    return out

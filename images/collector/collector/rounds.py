@@ -1,0 +1,73 @@
+"""One round: every source is asked at the same time, and who has not answered at the deadline is an error of that source alone."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+from .metrics import known
+from .sources import Partly, Source
+
+log = logging.getLogger(__name__)
+
+
+class Rounds:
+    """Asks the sources, each in a thread of its own. `errors` counts by source, since the start."""
+
+    def __init__(self, sources: Sequence[Source], deadline: float) -> None:
+        self._sources, self._deadline = sources, deadline
+        self._threads = ThreadPoolExecutor(max(1, len(sources)), "source")
+        self._asked: dict[str, Future[dict[str, float]]] = {}
+        self._trouble: dict[str, str] = {}
+        self.errors: dict[str, int] = {source.name: 0 for source in sources}
+
+    def ask(self) -> dict[str, float]:
+        """The values that came in time."""
+        started = time.monotonic()
+        late = []
+        for source in self._sources:
+            before = self._asked.get(source.name)
+            if before is not None and not before.done():
+                late.append(source.name)
+                continue
+            self._asked[source.name] = self._threads.submit(source.read)
+        wait([f for name, f in self._asked.items() if name not in late], timeout=self._deadline)
+        values: dict[str, float] = {}
+        for source in self._sources:
+            asked = self._asked[source.name]
+            if source.name in late or not asked.done():
+                self._failed(source.name, 1, f"no answer in {self._deadline:g} s")
+                continue
+            values |= self._taken(source.name, asked)
+        values["collector.seconds"] = time.monotonic() - started
+        values |= {f"collector.errors.{name}": float(count) for name, count in self.errors.items()}
+        return values
+
+    def _taken(self, name: str, asked: Future[dict[str, float]]) -> dict[str, float]:
+        try:
+            found = asked.result()
+        except Partly as error:
+            self._failed(name, error.count, str(error))
+            return self._documented(name, error.values)
+        except Exception as error:  # whatever it was, the other sources go on
+            self._failed(name, 1, f"{type(error).__name__}: {error}")
+            return {}
+        if self._trouble.pop(name, ""):
+            log.warning("%s: answers again", name)
+        return self._documented(name, found)
+
+    def _documented(self, name: str, values: Mapping[str, float]) -> dict[str, float]:
+        """Nothing is sent that is not in the table."""
+        out = {key: value for key, value in values.items() if known(key)}
+        if len(out) < len(values):
+            odd = sorted(values.keys() - out.keys())
+            self._failed(name, 1, f"not in metrics.TABLE: {', '.join(odd[:3])}")
+        return out
+
+    def _failed(self, name: str, count: int, why: str) -> None:
+        self.errors[name] += count
+        if self._trouble.get(name) != why:
+            log.warning("%s: %s", name, why[:300])
+        self._trouble[name] = why

@@ -1,0 +1,172 @@
+"""A pool's metrics from a real answer: two executors, five jobs that sleep and one that is held."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from collector import metrics
+from collector.sources import condor, pools
+
+TEXT = (Path(__file__).parent / "data" / "condor.txt").read_text()
+EXECUTORS = {"10-92-6-64.demo.aerie", "10-92-76-192.demo.aerie"}
+
+
+def test_jobs() -> None:
+    found, there = condor.pool("demo", TEXT)
+    at = "condor.demo.jobs"
+    counts = {s: found[f"{at}.totals.{s}.totals.count"] for s in ("idle", "running", "held")}
+    assert counts == {"idle": 3, "running": 2, "held": 1}
+    assert found[f"{at}.users.demo.idle.totals.count"] == 3
+    assert found[f"{at}.totals.running.totals.cpu_request"] == 2
+    assert found[f"{at}.totals.held.totals.count_holdage_recent"] == 1
+    assert there == EXECUTORS
+
+
+def test_slots_priorities_and_daemons() -> None:
+    found, _ = condor.pool("demo", TEXT)
+    assert found["condor.demo.slots.Dynamic.Claimed.None.demo.Cpus"] == 2
+    assert found["condor.demo.slots.Partitionable.totals.TotalSlotCpus"] == 2
+    assert found["condor.demo.priorities.demo_aerie.demo.demo.PriorityFactor"] == 1000
+    assert found["condor.demo.negotiators.10-93-0-10_demo_aerie.LastNegotiationCyclePeriod0"] == 5
+    assert 0 < found["condor.demo.collectors.demo-10-93-0-10_demo_aerie.RecentDaemonCoreDutyCycle"] < 1
+
+
+def test_an_empty_pool_has_no_jobs_rather_than_none_known() -> None:
+    found, there = condor.pool("demo", f"{condor.MARK}\n{condor.MARK}\n")
+    assert found["condor.demo.jobs.totals.idle.totals.count"] == 0 and there == set()
+    assert not [name for name in found if ".users." in name]
+    with pytest.raises(ValueError):
+        condor.pool("demo", "Error: communication error\n")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "name"),
+    [(0, "recent"), (299, "recent"), (300, "one_hour"), (86399, "one_day"), (604799, "one_week"), (604800, "longer")],
+)
+def test_ages(seconds: float, name: str) -> None:
+    assert condor.age(seconds) == name
+
+
+def test_groups_and_states_that_are_rare() -> None:
+    slot = {"MyType": "Slot", "SlotType": "Dynamic", "State": "Claimed", "Cpus": 4, "RemoteOwner": "ann@demo.aerie"}
+    found = condor.slots([slot | {"RemoteGroup": "cms.top"}, slot | {"RemoteGroup": "<none>"}])
+    assert found["slots.Dynamic.Claimed.cms_top.ann.Cpus"] == found["slots.Dynamic.Claimed.None.ann.Cpus"] == 4
+    jobs = condor.jobs([{"Owner": "ann", "JobStatus": 2, "JobUniverse": 7}, {"Owner": "ann", "JobStatus": 4}])
+    assert jobs["jobs.totals.dag.totals.count"] == jobs["jobs.totals.unknown.totals.count"] == 1
+    assert jobs["jobs.totals.running.totals.count"] == 0
+
+
+def test_an_attribute_that_htcondor_did_not_evaluate_is_no_number() -> None:
+    assert condor.number("/Expr(RequestMemory)/") == 0
+
+
+class Asked:
+    """Stands in for the shell in a submit node: what it answers, one after the other."""
+
+    def __init__(self, *answers: str | Exception) -> None:
+        self.answers, self.closed = list(answers), False
+
+    def ask(self) -> str:
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_who_came_and_went() -> None:
+    one = TEXT.replace("10-92-6-64", "10-92-6-65")
+    pool = pools.Pool("demo", Asked(TEXT, one, one))  # type: ignore[arg-type]
+    seen = []
+    for _ in range(3):
+        pool.ask()
+        values = pool.values()
+        seen.append(tuple(values[f"condor.demo.executors.{what}"] for what in ("count", "joined_total", "left_total")))
+    assert seen == [(2, 0, 0), (2, 1, 1), (2, 1, 1)]
+
+
+def test_every_metric_of_a_pool_is_read_and_no_other() -> None:
+    pool = pools.Pool("demo", Asked(TEXT))  # type: ignore[arg-type]
+    pool.ask()
+    named = {name: metrics.known(name) for name in pool.values()}
+    assert [name for name, metric in named.items() if metric is None] == []
+    found = {metric.name for metric in named.values() if metric}
+    # No slot here is claimed but by a user, and none is Static.
+    assert {m.name for m in metrics.TABLE["condor"]} == found
+    for name, value in pool.values().items():
+        metric = named[name]
+        assert metric and metric.low <= value <= metric.high, f"{name} = {value}"
+
+
+class Docker:
+    """An engine with submit nodes: pool by container."""
+
+    def __init__(self, there: dict[str, str]) -> None:
+        self.there = there
+
+    def get(self, path: str) -> Any:
+        assert "aerie-role%3Dsubmit" in path
+        label = pools.LABEL
+        return [{"Id": c, "Labels": {f"{label}aerie-pool": pool}} for c, pool in self.there.items()]
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 10
+    while not (found := condition()):
+        assert time.monotonic() < end, "not within 10 s"
+        time.sleep(0.01)
+    return found
+
+
+def test_a_pool_that_is_slow_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, asked = threading.Event(), Asked()
+
+    def ask() -> str:
+        assert answer.wait(10)
+        return TEXT
+
+    asked.ask = ask  # type: ignore[method-assign]
+    monkeypatch.setattr(pools, "Asked", lambda *_: asked)
+    docker = Docker({"abc": "demo"})
+    source = pools.Pools(docker)  # type: ignore[arg-type]
+    assert source.read() == {} and source.read() == {}
+    answer.set()
+    found = until(source.read)
+    assert found["condor.demo.executors.count"] == 2
+    assert source.read() == found, "told every round"
+    docker.there = {}
+    assert source.read() == {} and asked.closed, "another submit node may have the spool now"
+
+
+def test_a_pool_that_fails_is_an_error_once_and_the_last_answer_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Asked(TEXT, ValueError("condor_status in abc: exit 1"))
+    monkeypatch.setattr(pools, "Asked", lambda *_: asked)
+    monkeypatch.setattr(pools, "EVERY", 0.0)
+    source = pools.Pools(Docker({"abc": "demo"}))  # type: ignore[arg-type]
+    until(source.read)
+
+    def failed() -> pools.Partly | None:
+        try:
+            source.read()
+        except pools.Partly as partly:
+            return partly
+        return None
+
+    partly = until(failed)
+    assert partly.count == 1 and "pool demo: condor_status in abc" in str(partly)
+    assert partly.values["condor.demo.executors.count"] == 2
+
+
+def test_an_old_answer_is_no_longer_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pools.Pool("demo", Asked(TEXT))  # type: ignore[arg-type]
+    pool.ask()
+    assert pool.values()
+    monkeypatch.setattr(pools, "OLD", 0.0)
+    assert pool.values() == {}

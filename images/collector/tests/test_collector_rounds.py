@@ -1,0 +1,85 @@
+"""A round: sources that fail, hang or say what nobody knows do not stop the others."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from collector import metrics
+from collector.rounds import Rounds
+from collector.sources import Partly
+
+
+class Given:
+    """A source whose `read` gives, or raises, one thing after the other."""
+
+    def __init__(self, name: str, *answers: dict[str, float] | Exception) -> None:
+        self.name, self._answers = name, list(answers)
+
+    def read(self) -> dict[str, float]:
+        answer = self._answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Hanging:
+    name = "etcd"
+
+    def __init__(self) -> None:
+        self.go_on, self.times = threading.Event(), 0
+
+    def read(self) -> dict[str, float]:
+        self.times += 1
+        self.go_on.wait(30)
+        return {"etcd.keys": 1.0}
+
+
+def test_one_that_fails_is_counted_and_the_others_are_told() -> None:
+    rounds = Rounds(
+        [Given("vpn", OSError("x"), OSError("x")), Given("bgp", {"bgp.sessions": 2.0}, {"bgp.sessions": 3.0})], 5.0
+    )
+    assert rounds.ask()["bgp.sessions"] == 2
+    found = rounds.ask()
+    assert found["bgp.sessions"] == 3
+    assert (found["collector.errors.vpn"], found["collector.errors.bgp"]) == (2, 0)
+
+
+def test_one_that_hangs_costs_the_deadline_and_is_not_asked_again_before_it_answers() -> None:
+    hanging = Hanging()
+    rounds = Rounds([hanging, Given("bgp", *[{"bgp.sessions": 1.0}] * 3)], 0.2)
+    started = time.monotonic()
+    found = rounds.ask()
+    assert time.monotonic() - started < 5
+    assert found["bgp.sessions"] == 1 and found["collector.errors.etcd"] == 1
+    assert rounds.ask()["collector.errors.etcd"] == 2 and hanging.times == 1
+    hanging.go_on.set()
+    until = time.monotonic() + 5
+    while not rounds._asked["etcd"].done() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert rounds.ask()["etcd.keys"] == 1 and hanging.times == 2, (
+        "what came late is thrown away, what comes now is told"
+    )
+
+
+def test_what_part_of_a_source_says_is_told() -> None:
+    found = Rounds([Given("mesos_agent", Partly({"machines.a.load": 1.0}, 2, "two are down"))], 5.0).ask()
+    assert found["machines.a.load"] == 1 and found["collector.errors.mesos_agent"] == 2
+
+
+def test_nothing_is_sent_that_is_not_documented() -> None:
+    found = Rounds([Given("bgp", {"bgp.sessions": 1.0, "bgp.secret": 2.0})], 5.0).ask()
+    assert "bgp.secret" not in found and found["bgp.sessions"] == 1 and found["collector.errors.bgp"] == 1
+
+
+def test_what_a_round_says_of_itself_is_documented() -> None:
+    found = Rounds([Given("bgp", {})], 5.0).ask()
+    assert set(found) == {"collector.seconds", "collector.errors.bgp"}
+    assert all(metrics.known(name) for name in found)
+
+
+def test_missing() -> None:
+    names = [m.name.replace("<", "").replace(">", "") for m in metrics.table() if m.name != "vpn.<peer>.rtt"]
+    every = {m.where for m in metrics.table()}
+    assert metrics.missing(names, every) == ["vpn.<peer>.rtt"]
+    assert metrics.missing(names, every - {metrics.TUNNEL}) == []
