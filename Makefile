@@ -15,7 +15,7 @@ images: setup ## build the container images and push them to the local registry
 	@$(ENV); $(PYTHON) -m tools.images build && $(PYTHON) -m tools.images registry-up && $(PYTHON) -m tools.images push
 
 up: setup ## the whole federation, ending with finished HTCondor jobs
-	@$(ENV); $(PYTHON) -m tools.farm up
+	@$(ENV); $(PYTHON) -m aerie up --images --jobs 24
 
 status: ## quorums, agents, BGP sessions, apps, pools and jobs on one screen
 	@$(ENV); $(PYTHON) -m tools.status
@@ -23,14 +23,17 @@ status: ## quorums, agents, BGP sessions, apps, pools and jobs on one screen
 rtt: setup ## round trips between containers of all sites, and a picture
 	@$(ENV); $(PYTHON) -m tools.rtt
 
+load: setup ## benchmark jobs for a pool (POOL=demo): stress on cpu, memory and disk; LOAD="--rate 60 ..." for more
+	@$(ENV); $(PYTHON) -m tools.load $$POOL $$LOAD
+
 down: ## remove all that `make up` made, and nothing else
-	@$(ENV); $(PYTHON) -m tools.farm down
+	@$(ENV); $(PYTHON) -m aerie destroy --yes
 
 lint: setup ## ruff and mypy
 	@$(ENV); .venv/bin/ruff check . && .venv/bin/ruff format --check . && tools/typecheck
 
 unit: setup ## fast tests: no Docker
-	@$(ENV); $(PYTHON) -m pytest tests/unit images
+	@$(ENV); $(PYTHON) -m pytest tests/unit images -n auto --dist loadfile
 
 test: setup ## everything: lint, unit tests, and the live tests on a real federation
 	@tools/test
@@ -62,6 +65,7 @@ test-vm: setup ## a site on an OpenStack with real virtual machines, emulated: s
 
 soak: setup ## hours of the framework's simulated cluster, with faults; results in docs/framework.md
 	@$(ENV); PYTHONPATH=images/framework:images/framework/tests $(PYTHON) images/framework/tests/simulated_cluster.py 1 $${SEEDS:-1000}
+	@$(ENV); $(PYTHON) images/marathon/tests/fuzz_http.py $${SECONDS_OF_REQUESTS:-600}
 	@$(ENV); $(PYTHON) -m pytest tests/live/soak_framework.py -s
 
 scaling: setup ## the figures and pictures of docs/scaling.md: some minutes
@@ -70,4 +74,4 @@ scaling: setup ## the figures and pictures of docs/scaling.md: some minutes
 bench: setup ## the figures of docs/benchmarks.md
 	@$(ENV); $(PYTHON) -m tools.bench
 
-.PHONY: help setup images up status rtt down lint unit test test-cgroup2 openstack-up openstack-down test-vm soak scaling bench preview comment apply drift
+.PHONY: help setup images up status rtt load down lint unit test test-cgroup2 openstack-up openstack-down test-vm soak scaling bench preview comment apply drift

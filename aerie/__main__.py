@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from .commands import doctor, explain, init, look, pool, site, ssh, stacks, submit
+from .commands import backup, doctor, explain, init, load, look, pool, restore, site, ssh, stacks, submit
 
 HELP = """Run an HTCondor farm over several sites.
 
@@ -24,10 +24,13 @@ SHORT = {
     "up": "bring stacks up: federation, sites, pools",
     "preview": "what up would change",
     "destroy": "take stacks down: pools, sites, federation",
+    "backup": "a copy of the federation in one encrypted file",
+    "restore": "the federation anew from such a file",
     "status": "how the federation does, on one screen",
     "doctor": "look for what is wrong, and how to mend it",
     "explain": "why a job waits",
     "submit": "send a submit file and submit it",
+    "load": "benchmark jobs for a pool, and how it took them",
     "ssh": "log in to a pool or a machine",
     "rtt": "round trips between containers of all sites",
     "path": "the way of packets between two containers",
@@ -48,10 +51,13 @@ def application() -> typer.Typer:
     app.command("up", short_help=SHORT["up"], help=stacks.UP)(stacks.up)
     app.command("preview", short_help=SHORT["preview"], help=stacks.PREVIEW)(stacks.preview)
     app.command("destroy", short_help=SHORT["destroy"], help=stacks.DESTROY)(stacks.destroy)
+    app.command("backup", short_help=SHORT["backup"], help=backup.HELP)(backup.backup)
+    app.command("restore", short_help=SHORT["restore"], help=restore.HELP)(restore.restore)
     app.command("status", short_help=SHORT["status"], help=look.STATUS)(look.status)
     app.command("doctor", short_help=SHORT["doctor"], help=doctor.HELP)(doctor.doctor)
     app.command("explain", short_help=SHORT["explain"], help=explain.HELP)(explain.explain)
     app.command("submit", short_help=SHORT["submit"], help=submit.HELP)(submit.submit)
+    app.command("load", short_help=SHORT["load"], help=load.HELP)(load.load)
     app.command("ssh", short_help=SHORT["ssh"], help=ssh.HELP, context_settings=WITH_COMMAND)(ssh.ssh)
     app.command("rtt", short_help=SHORT["rtt"], help=look.RTT)(look.rtt)
     app.command("path", short_help=SHORT["path"], help=look.PATH)(look.path)

@@ -1,92 +1,151 @@
-"""Pulumi on stacks, step by step: what `make up` and `make down` do, for those that are named."""
+"""Pulumi on stacks, step by step: what `make up` does, and `aerie up` and `aerie preview` for those that are named."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
-from components.cluster.drain_program import ALL_GO
+from components.batch.marathon_client import Marathon
 from components.spec.validate import FEDERATION_STACK
-from tools import farm, stacks
+from tools import farm, first_jobs, stacks
 from tools.login import aerie_home
+from tools.preview import applied
+from tools.preview import sites as site_hands
+from tools.preview.health import Watch
+from tools.preview.model import StackPreview
+from tools.preview.report import farm_of
+from tools.preview.roll import roll
+from tools.preview.run import previews
 from tools.recovery import recover
 from tools.status_stacks import known_stacks
 
 from .federation import Here
-from .ordering import chosen, standing_on
-from .terminal import Refused
+from .ordering import chosen
 
 Done = dict[str, dict[str, Any]]
 
 
-def run(the: Here, verb: stacks.Verb, names: list[str], quiet: bool = False, images: bool = False) -> Done:
-    """What each stack came to: seconds, and changes by kind. Raises Refused, ConfigError and StackFailed.
-
-    A step that fails ends it: what comes after stands on it. Stacks of one step do not wait for each other."""
+def preview(the: Here, names: Sequence[str], quiet: bool = False) -> Done:
+    """What `up` would change, by stack: seconds, and changes by kind. Raises Refused, ConfigError and StackFailed."""
     console = Console(highlight=False, stderr=quiet)
-    steps = chosen(the, names, verb)
-    there = farm.existing_stacks(the.root)
-    if verb == "destroy":
-        steps = [[name for name in step if name in there] for step in steps]
-        refuse_with_others_on(the, [name for step in steps for name in step], set(known_stacks(the.root)))
-    else:
-        farm.prepare_keys(the.root)
-        farm.check(console, the.root)
-        if images:
-            farm.make_images(the.root)
-        if verb == "preview":
-            steps = without_new(steps, set(known_stacks(the.root)), console)
-        farm.init_stacks(the.root, [name for step in steps for name in step])
+    steps = chosen(the, names, "preview")
+    farm.prepare_keys(the.root)
+    farm.check(console, the.root)
+    steps = without_new(steps, set(known_stacks(the.root)), console)
+    farm.init_stacks(the.root, [name for step in steps for name in step])
     done: Done = {}
-    for step in filter(None, steps):
-        for name in step if verb != "preview" else ():
-            for did in recover(aerie_home(the.federation), name, the.federation.name):
-                console.print(f"  {did}")
-        console.print(f"[bold]{', '.join(step)}[/]")
-        with _everything_goes(verb == "destroy" and _no_site_stays(the, names, there)):
-            ended = stacks.run(verb, step, console, aerie_home(the.federation) / "logs", the.root)
-        for name, p in ended.items():
-            changes = {kind: n for kind, n in p.changes.items() if kind != "same"}
-            done[name] = {"seconds": round(p.seconds, 1), "changes": changes}
-        if verb == "destroy":
-            subprocess.run([str(the.root / "tools" / "stack-init"), "--remove", *step], cwd=the.root, check=True)
-        if verb == "up" and step == [s for s in step if s in the.federation.sites]:
-            _wait_if_pools_follow(the, steps, console)
-    if verb == "destroy" and not names and (left := farm.remove_labelled(the.federation.name)):
-        console.print(f"  removed what the stacks did not know: {', '.join(left)}")
+    for step in steps:
+        console.print(f"[bold]{kind_of(the, step)}[/]")
+        done |= changes(stacks.run("preview", step, console, _logs(the), the.root))
     return done
 
 
-def refuse_with_others_on(the: Here, names: list[str], known: set[str]) -> None:
-    """Raises Refused if something with resources that is not named stands on what is to be destroyed."""
-    if others := standing_on(the, names, known):
-        raise Refused(
-            f"{', '.join(others)} {'stands' if len(others) == 1 else 'stand'} on {', '.join(names)}, nothing was changed",
-            f"aerie destroy {' '.join([*others, *names])}",
-        )
+def up(the: Here, names: Sequence[str], quiet: bool = False, images: bool = False, jobs: int = 0) -> Done:
+    """What each stack came to: seconds, and changes by kind. Raises Refused, Stopped, ConfigError and StackFailed.
+
+    Each phase is told with its name. A step that fails ends it: what comes after stands on it. `jobs`: so many are run in each pool at
+    the end, and the times of all phases told."""
+    console = Console(highlight=False, stderr=quiet)
+    phases = farm.Phases(console)
+    steps = chosen(the, names, "up")
+    everything = [name for step in steps for name in step]
+    farm.prepare_keys(the.root)
+    with phases.phase("check"):
+        farm.check(console, the.root)
+    if images:
+        with phases.phase("images"):
+            farm.make_images(the.root)
+    with phases.phase("stacks"), ThreadPoolExecutor(1) as aside:
+        asked = aside.submit(known_stacks, the.root)  # those that are made meanwhile have no resources
+        farm.init_stacks(the.root, everything)
+        known = set(asked.result())
+        for name in everything:
+            for did in recover(aerie_home(the.federation), name, the.federation.name):
+                console.print(f"  {did}")
+    done: Done = {}
+    marathon: Marathon | None = None
+    watch = Watch(the.federation, the.root)
+    for step in steps:
+        kind = kind_of(the, step)
+        if kind == "pools" and len(everything) > len(step):
+            with phases.phase("quorum"):  # pools need it, and it is there some time after the sites
+                marathon = _quorum(the, watch, console)
+        with phases.phase(kind):
+            if kind == "sites":
+                done |= changes(change_sites(the, step, known, watch, console))
+            else:
+                done |= changes(stacks.run("up", step, console, _logs(the), the.root))
+    if jobs:
+        pools = {name: pool for name, pool in the.pools.items() if name in everything}
+        first_jobs.run(the.federation, pools, marathon or _quorum(the, watch, console), phases, jobs, the.root)
+    return done
 
 
-@contextmanager
-def _everything_goes(yes: bool) -> Iterator[None]:
-    """Tells the machines' drains, by the environment, that what runs on them has nowhere else to go."""
-    before = os.environ.get(ALL_GO)
-    if yes:
-        os.environ[ALL_GO] = "yes"
-    try:
-        yield
-    finally:
-        if yes and before is None:
-            del os.environ[ALL_GO]
+def _quorum(the: Here, watch: Watch, console: Console) -> Marathon:
+    marathon = farm.marathon_of(the.federation, the.root, watch.shared())
+    farm.wait_for_quorum(the.federation, marathon, console)
+    return marathon
 
 
-def _no_site_stays(the: Here, names: list[str], there: set[str]) -> bool:
-    """Whether tasks on the machines have nowhere to go to, so that nothing is waited for."""
-    return not names or not (set(the.federation.sites) & there) - set(names)
+def change_sites(
+    the: Here, sites: Sequence[str], known: set[str], watch: Watch, console: Console
+) -> dict[str, stacks.Progress]:
+    """Brings the sites up. Those that are there already (`known`) are previewed first, all at the same time: where nothing changes nothing
+    is done, and members of quorums are changed one site after the other."""
+    ended: dict[str, stacks.Progress] = {}
+
+    def say(text: str) -> None:
+        console.print(f"  {text}", soft_wrap=True)
+
+    hands = site_hands.hands(the.federation, the.root, say, watch)
+
+    def up(names: Sequence[str]) -> None:
+        ended.update(stacks.run("up", names, console, _logs(the), the.root))
+        hands.up(names)
+
+    there = [name for name in sites if name in known]
+    if there:
+        console.print(f"  looking at what changes: {', '.join(there)}")
+    changed = []
+    for found in previews(there, the.root):
+        if found.errors:
+            raise stacks.StackFailed(f"{found.stack} cannot be previewed:\n" + "\n".join(found.errors))
+        if found.changed or not _as_before(the, found):
+            changed.append(found)
+        else:
+            ended[found.stack] = stacks.Progress(found.stack, "done", seconds=found.seconds)
+            stacks.tell(ended[found.stack], console)
+    new = [name for name in sites if name not in known]
+    if changed or new:
+        roll(changed, farm_of(the.federation), replace(hands, up=up), new)
+    return {name: ended[name] for name in sites}
+
+
+def _as_before(the: Here, found: StackPreview) -> bool:
+    """Whether the site was brought up by this very program, so that there is nothing to write into its state either."""
+    noted = applied.recall(aerie_home(the.federation), found.stack).get("program")
+    return noted == applied.program(the.root, found.stack)
+
+
+def _logs(the: Here) -> Any:
+    return aerie_home(the.federation) / "logs"
+
+
+def kind_of(the: Here, step: Sequence[str]) -> str:
+    """What a step's stacks are: federation, sites or pools."""
+    return FEDERATION_STACK if FEDERATION_STACK in step else "sites" if step[0] in the.federation.sites else "pools"
+
+
+def changes(ended: dict[str, stacks.Progress]) -> Done:
+    """For programs: what changed, and how long it took."""
+    return {
+        name: {"seconds": round(p.seconds, 1), "changes": {kind: n for kind, n in p.changes.items() if kind != "same"}}
+        for name, p in ended.items()
+    }
 
 
 def without_new(steps: list[list[str]], known: set[str], console: Console) -> list[list[str]]:
@@ -95,9 +154,3 @@ def without_new(steps: list[list[str]], known: set[str], console: Console) -> li
     if new:
         console.print(f"  not there yet, so all of it would be made: {', '.join(new)}")
     return [kept for step in steps if (kept := [name for name in step if name not in new])]
-
-
-def _wait_if_pools_follow(the: Here, steps: list[list[str]], console: Console) -> None:
-    """Pools need the quorum, which is there some time after the sites."""
-    if any(name in the.pools for step in steps for name in step):
-        farm.wait_for_quorum(the.federation, farm.marathon_of(the.federation, the.root), console)

@@ -1,7 +1,7 @@
-"""Brings a whole federation up, from images to finished jobs, and down again.
+"""What is done to a whole federation besides Pulumi: machine and configuration judged, images, keys and stacks made, waited for.
 
-python -m tools.farm up [--jobs N]     what `make up` does after the machine's set-up
-python -m tools.farm down [--jobs-too] removes every stack, container, network and volume of the federation
+python -m tools.farm up [--jobs N]     as `aerie up --images --jobs N`: what `make up` does after the machine's set-up
+python -m tools.farm down [--jobs-too] as `aerie destroy --yes [--jobs-too]`, which is `make down`
 python -m tools.farm check             judges the machine and the configuration, changes nothing
 """
 
@@ -9,47 +9,32 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import requests
 from rich.console import Console
-from rich.table import Table
 
-from components.batch.apps import APP_NAME
-from components.batch.framework_client import Framework, FrameworkError
-from components.batch.marathon_client import Marathon, MarathonError, settled
-from components.batch.types import PoolRole
-from components.cluster.drain_program import ALL_GO
+from components.batch.marathon_client import Marathon, MarathonError
 from components.iaas.docker import LABEL
 from components.spec import addresses
 from components.spec.loader import read_federation
 from components.spec.machines import front_end_name
-from components.spec.model import Federation, Pool
-from components.spec.problems import ConfigError, with_lines
+from components.spec.model import Federation
+from components.spec.problems import ConfigError
 from components.spec.validate import FEDERATION_STACK, read_pools
 
 from . import jobs, stacks
-from .login import Login, aerie_home, machine_logins, make_user_key, pool_config, pool_login
+from .login import aerie_home, machine_logins, make_user_key
 from .preflight import configuration, look, machine_problems
-from .recovery import recover
 
 ROOT = stacks.ROOT
-NEXT_AFTER_UP = """Next:
-  log in            {login}
-  submit a job      condor_submit FILE   (there)
-  see it all        make status
-  change a stack    eval "$(tools/env)"; edit Pulumi.torino.yaml; pulumi preview -s torino --diff; pulumi up -s torino
-  take it down      make down"""
-
-DESTROY_ANYWAY = "pool.destroy_with_jobs"  # in what a pool says that is not destroyed while jobs run
-NEXT_AFTER_REFUSAL = "To end the jobs with the pool: python -m tools.farm down --jobs-too"
 
 
 class Refused(Exception):
@@ -107,18 +92,12 @@ def init_stacks(root: Path, names: list[str]) -> None:
         raise Refused(f"tools/stack-init failed: {done.stderr.strip()}")
 
 
-def marathon_of(federation: Federation, root: Path) -> Marathon:
-    """A client with the federation's own credentials."""
-    shared = stacks.outputs(FEDERATION_STACK, root)
+def marathon_of(federation: Federation, root: Path, shared: Mapping[str, Any] | None = None) -> Marathon:
+    """A client with the federation's own credentials; `shared` are the outputs of its stack, if they are known already."""
+    shared = shared or stacks.outputs(FEDERATION_STACK, root)
     return Marathon(
         addresses.marathon_urls(federation), "admin", shared["passwords"]["marathon-admin"], shared["ca_certificate"]
     )
-
-
-def framework_of(name: str, root: Path, seconds: float) -> Framework:
-    """A client with the pool's own credentials."""
-    own, shared = stacks.outputs(name, root), stacks.outputs(FEDERATION_STACK, root)
-    return Framework(name, own["rest"], own["rest_user"], own["rest_password"], shared["ca_certificate"], seconds)
 
 
 def wait_for_quorum(federation: Federation, marathon: Marathon, console: Console, seconds: float = 180) -> None:
@@ -141,136 +120,6 @@ def wait_for_quorum(federation: Federation, marathon: Marathon, console: Console
         time.sleep(1)
 
 
-def wait_for_pool(marathon: Marathon, name: str, pool: Pool, login: Login, console: Console, root: Path = ROOT) -> None:
-    """Until the pool is whole, whatever happened to its machines meanwhile, and its submit node lets us in."""
-    seconds = 420.0
-    if pool.via == "framework":
-        marathon.wait(f"/{name}/framework", settled, seconds)
-        framework_of(name, root, seconds).wait(pool.executors.count)
-    else:
-        for role in PoolRole:
-            marathon.wait(f"/{name}/{APP_NAME[role]}", settled, seconds)
-    until = time.monotonic() + 60
-    while (done := login.run("true")).returncode:
-        if time.monotonic() > until:
-            raise Refused(f"the submit node of {name} does not let {login.user} in: {done.stderr.strip()}")
-        time.sleep(1)
-    console.print("  central manager, submit node and executors are healthy", highlight=False)
-
-
-def run_jobs(login: Login, count: int, console: Console) -> None:
-    """Submits jobs as the pool's user and tells where they ran."""
-    cluster = jobs.submit(login, count, 2, "first-jobs")
-    console.print(f"  {count} jobs submitted as {login.user}, cluster {cluster}", highlight=False)
-    last = -1
-
-    def tell(done: int) -> None:
-        nonlocal last
-        if done != last:
-            last = done
-            console.print(f"  {done} of {count} done", highlight=False)
-
-    ran = jobs.wait(login, cluster, count, 300, tell)
-    sites = jobs.sites_of(login)
-    table = Table("site", "executor", "jobs")
-    for host, number in jobs.by_host(ran):
-        table.add_row(sites.get(host, "?"), host, str(number))
-    console.print(table)
-
-
-def up(console: Console, count: int, root: Path = ROOT) -> None:
-    """Everything, each phase told with its time. Run again it changes nothing."""
-    phases = Phases(console)
-    prepare_keys(root)
-    with phases.phase("check"):
-        federation = check(console, root)
-    with phases.phase("images"):
-        make_images(root)
-    steps = stacks.order(root, federation)
-    logs = aerie_home(federation) / "logs"
-    with phases.phase("stacks"):
-        init_stacks(root, [name for step in steps for name in step])
-        for name in [name for step in steps for name in step]:
-            for did in recover(aerie_home(federation), name, federation.name):
-                console.print(f"  {did}", highlight=False)
-    with phases.phase("federation"):
-        stacks.run("up", steps[0], console, logs, root)
-    with phases.phase("sites"):
-        stacks.run("up", steps[1], console, logs, root)
-    with phases.phase("quorum"):
-        marathon = marathon_of(federation, root)
-        wait_for_quorum(federation, marathon, console)
-    with phases.phase("pools"):
-        stacks.run("up", steps[2], console, logs, root)
-    pools: dict[str, Pool] = read_pools(root, federation)
-    commands = []
-    for name, pool in pools.items():
-        with phases.phase(f"jobs in {name}"):
-            user = pool.users[0].name
-            login = pool_login(federation, name, pool, stacks.outputs(name, root), user)
-            commands.append(f"ssh -F {pool_config(aerie_home(federation), name)} {name}")
-            if login.key.exists():
-                wait_for_pool(marathon, name, pool, login, console, root)
-                run_jobs(login, count, console)
-            else:
-                console.print(f"  no key of {user} here: no jobs run", highlight=False)
-    summary(console, phases, federation, commands)
-
-
-def summary(console: Console, phases: Phases, federation: Federation, commands: list[str]) -> None:
-    """The times, the addresses, and what to do next."""
-    table = Table("phase", "seconds", title="elapsed")
-    for name, seconds in phases.seconds.items():
-        table.add_row(name, f"{seconds:.1f}")
-    table.add_row("all", f"{sum(phases.seconds.values()):.1f}")
-    console.print(table)
-    for site, address in addresses.quorum_addresses(federation).items():
-        console.print(
-            f"  {site}: Mesos https://{address}:{addresses.MESOS_MASTER}, Marathon https://{address}:{addresses.MARATHON}",
-            highlight=False,
-        )
-    console.print(
-        "  (names and passwords: pulumi stack output -s federation passwords --show-secrets)", highlight=False
-    )
-    console.print(NEXT_AFTER_UP.format(login=commands[0] if commands else "(no pool)"), highlight=False, soft_wrap=True)
-
-
-def down(console: Console, jobs_too: bool = False, root: Path = ROOT) -> None:
-    """Destroys the stacks in the order opposite to `up`, then whatever carries the federation's label.
-
-    Where a pool is not destroyed because jobs run in it, what it stands on is left too; unless `jobs_too`."""
-    federation = configuration_or_name(root)
-    steps = stacks.order(root, federation)
-    logs = aerie_home(federation) / "logs"
-    there = existing_stacks(root)
-    for name in sorted(there):
-        recover(aerie_home(federation), name, federation.name)
-    # What still runs once the pools are gone is Marathon apps of somebody's own: with all sites going there is nowhere else for them.
-    os.environ[ALL_GO] = "yes"
-    trouble = ""
-    for step in reversed(steps):
-        names = [name for name in step if name in there]
-        if not names:
-            continue
-        console.print(f"[bold]{', '.join(names)}[/]")
-        if jobs_too and step is steps[2]:
-            end_jobs(federation, names, console, root)
-        try:
-            stacks.run("destroy", names, console, logs, root)
-        except stacks.StackFailed as error:
-            if DESTROY_ANYWAY in str(error) and not jobs_too:
-                raise Refused(f"{error}\nthe sites are left as they are. {NEXT_AFTER_REFUSAL}") from error
-            trouble += f"{error}\n"
-        else:
-            subprocess.run([str(root / "tools" / "stack-init"), "--remove", *names], cwd=root, check=True)
-    left = remove_labelled(federation.name)
-    if left:
-        console.print(f"  removed what the stacks did not know: {', '.join(left)}", highlight=False)
-    if trouble:
-        raise Refused(trouble + "run make down again once that is mended")
-    console.print("Everything of the federation is gone; images and caches are kept. Next: make up")
-
-
 def end_jobs(federation: Federation, names: list[str], console: Console, root: Path) -> None:
     """Removes all jobs of the pools, so that nothing refuses to be destroyed; what cannot be reached has none that matter."""
     pools = read_pools(root, federation)
@@ -285,14 +134,6 @@ def end_jobs(federation: Federation, names: list[str], console: Console, root: P
             continue
         said = done.stderr.strip() if done.returncode else "all jobs were removed"
         console.print(f"  {name}: {said}", highlight=False)
-
-
-def configuration_or_name(root: Path) -> Federation:
-    """The federation even if its files have mistakes in other places: what is up must always come down."""
-    federation, problems = read_federation(root)
-    if federation is None:
-        raise ConfigError(with_lines(problems, root))
-    return federation
 
 
 def existing_stacks(root: Path) -> set[str]:
@@ -319,7 +160,7 @@ def remove_labelled(name: str) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line. 0: done; 1: refused or failed, told why; 130: interrupted."""
+    """The command line: `aerie` in other words, for scripts. 0: done; 1 and 2: refused or failed, told why; 130: interrupted."""
     parser = argparse.ArgumentParser(
         prog="farm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -330,21 +171,19 @@ def main(argv: list[str] | None = None) -> int:
     downing.add_argument("--jobs-too", action="store_true", help="also while jobs run: they are removed")
     verbs.add_parser("check", help="judge machine and configuration only")
     args = parser.parse_args(argv)
+    if args.verb != "check":
+        from aerie.__main__ import application  # it is made of this module's functions
+
+        words = ["up", "--images", "--jobs", str(args.jobs)] if args.verb == "up" else ["destroy", "--yes"]
+        words += ["--jobs-too"] if args.verb == "down" and args.jobs_too else []
+        return int(application()(words, prog_name="aerie", standalone_mode=False) or 0)
     console = Console(highlight=False)
     try:
-        if args.verb == "up":
-            up(console, args.jobs)
-        elif args.verb == "down":
-            down(console, args.jobs_too)
-        else:
-            prepare_keys(ROOT)
-            check(console)
-    except (ConfigError, Refused, stacks.StackFailed, jobs.JobsFailed, MarathonError, FrameworkError) as error:
+        prepare_keys(ROOT)
+        check(console)
+    except (ConfigError, Refused) as error:
         console.print(str(error), style="red", markup=False, soft_wrap=True)
         return 1
-    except KeyboardInterrupt:
-        console.print("interrupted; the same command goes on from here", style="yellow")
-        return 130
     return 0
 
 

@@ -8,11 +8,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.host import host_networks
+from components.host import host_networks, host_networks6
 from components.iaas.docker import PUSH_REGISTRY
 from components.spec.loader import read_federation, read_yaml, stack_values
 from components.spec.model import Federation
 from components.spec.problems import ConfigError, Problem, with_lines
+from components.spec.rules import HostNetwork, HostNetwork6
 from components.spec.validate import FEDERATION_STACK, plan, pool_files
 
 DISK_GB = 10
@@ -78,7 +79,10 @@ def configuration(root: Path) -> Federation:
     federation, problems = read_federation(root)
     if federation is None:
         raise ConfigError(with_lines(problems, root))
-    host = host_networks(federation.name) if federation.embedded else []
+    host: list[HostNetwork | HostNetwork6] = []
+    if federation.embedded:
+        host += host_networks(federation.name)
+        host += host_networks6(federation.name) if federation.network.ipv6 else []
     found: set[Problem] = set()
     for stack in [FEDERATION_STACK, *federation.sites, *pool_files(root, federation)]:
         data, missing = read_yaml(root / f"Pulumi.{stack}.yaml")

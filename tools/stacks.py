@@ -74,6 +74,13 @@ def _failure(log: Path, error: Exception) -> str:
     return "\n".join(lines[-25:]) + f"\n  the whole log: {log}"
 
 
+def tell(p: Progress, console: Console) -> None:
+    """The line of a stack that has ended."""
+    changed = {k: v for k, v in p.changes.items() if k != "same"}
+    what = ", ".join(f"{v} {k}" for k, v in sorted(changed.items())) or "no change"
+    console.print(f"  {p.stack}: {p.state} in {p.seconds:.1f} s ({what})", highlight=False)
+
+
 def run(verb: Verb, stacks: Iterable[str], console: Console, logs: Path, root: Path = ROOT) -> dict[str, Progress]:
     """Runs Pulumi on the stacks at the same time. Raises StackFailed with every stack's trouble once all have ended."""
     from pulumi import automation as auto
@@ -129,9 +136,7 @@ def run(verb: Verb, stacks: Iterable[str], console: Console, logs: Path, root: P
         else:
             _plain(progress, console, lambda: all(f.done() for f in futures), finished)
     for p in progress.values():
-        changed = {k: v for k, v in p.changes.items() if k != "same"}
-        what = ", ".join(f"{v} {k}" for k, v in sorted(changed.items())) or "no change"
-        console.print(f"  {p.stack}: {p.state} in {p.seconds:.1f} s ({what})", highlight=False)
+        tell(p, console)
     if failures:
         told = "\n".join(f"{verb} of {stack} failed:\n{text}" for stack, text in failures.items())
         raise StackFailed(told)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from pydantic import TypeAdapter
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -286,6 +284,3 @@ class Facts:
     frameworks: dict[str, Framework] = field(default_factory=dict)
     seconds: float = 0.0
     load: float = 0.0
-
-
-FACTS = TypeAdapter(Facts)

@@ -6,15 +6,11 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import requests
-
-from components.batch.framework import rest_container
-from components.batch.login import login_container
 from components.fabric.links import linked_sites
 from components.spec import addresses
 from components.spec.loader import read_sites
@@ -25,21 +21,20 @@ from components.spec.validate import FEDERATION_STACK, read_pools
 
 from .login import Login, aerie_home, machine_logins, pool_config
 from .status_facts import Agent, App, Facts, Framework, Machine, Marathon, Master, OnMachine, PoolWanted, Wanted
-from .status_framework import ask_framework
-from .status_http import get, said
 from .status_probe import read, script
 from .status_stacks import ROOT, known_stacks, outputs
 
+QUICK_KEY_EXCHANGE = "KexAlgorithms=^curve25519-sha256"
 CONNECT = 3  # seconds until a machine counts as down
 ANSWER = 12  # seconds for all that a machine has to say; each question in it has its own, shorter time
+MOST_AT_ONCE = 128  # questions; a machine is one, and must not wait for others that hang
 OPERATOR, ADMIN = "operator", "admin"  # who asks Mesos, and Marathon
 
 Json = dict[str, Any]
 
 
-def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json]) -> Wanted:
+def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json], pools: Mapping[str, PoolModel]) -> Wanted:
     """What should be there, by the files below `root` and the sites' outputs."""
-    pools = read_pools(root, federation)
     files, _ = read_sites(federation, root)
     machines: list[Machine] = []
     for site, facts in federation.sites.items():
@@ -53,9 +48,12 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json]) -> Wa
             if front_end:
                 services += ["vpn"] if len(federation.sites) > 1 else []
                 services += ["etcd", "zookeeper", "mesos-master", "marathon"] if facts.quorum else []
+                services += ["collector"] if federation.monitoring.enabled else []
+                services += ["graphite"] if site == federation.graphite_site else []
                 here = {p: m for p, m in pools.items() if m.submit_node.site == site}
-                services += [login_container(p, "", "", 0, "").name for p in here]
-                services += [rest_container(p, "", "", 0, "").name for p, m in here.items() if m.via == "framework"]
+                # As components/batch calls them; to import that takes as long as to ask the machines.
+                services += [f"login-{p}" for p in here]
+                services += [f"rest-{p}" for p, m in here.items() if m.via == "framework"]
             container = f"{federation.name}-{name}" if embedded else ""
             machines.append(Machine(name, site, address, front_end, tuple(services), container))
     return Wanted(
@@ -84,9 +82,20 @@ def login_command(federation: Federation, name: str, pool: PoolModel) -> str:
 
 
 def ask_machine(machine: Machine, login: Login, pools: list[str], want: Wanted) -> OnMachine:
-    """Everything from one machine, by one SSH connection."""
+    """Everything from one machine, by one SSH connection.
+
+    The default exchange of keys, which is to stand against a quantum computer, takes 130 ms of cpu; nothing that is said
+    here is worth being kept until there is one."""
     ssh, *rest = login.command
-    quick = [ssh, "-o", f"ConnectTimeout={CONNECT}", *rest, "sh -s"]  # of an option given twice ssh takes the first
+    quick = [
+        ssh,
+        "-o",
+        f"ConnectTimeout={CONNECT}",
+        "-o",
+        QUICK_KEY_EXCHANGE,
+        *rest,
+        "sh -s",
+    ]  # ssh takes an option's first
     try:
         done = subprocess.run(quick, input=script(machine, pools), capture_output=True, text=True, timeout=ANSWER)
     except subprocess.TimeoutExpired:
@@ -127,6 +136,10 @@ def mesos_agents(body: Json) -> tuple[Agent, ...]:
 
 def ask_master(address: str, password: str, ca: str) -> Master:
     """A Mesos master: whether it leads, and then what it knows."""
+    import requests  # while the machines answer: it takes as long
+
+    from .status_http import get, said
+
     url = f"https://{address}:{addresses.MESOS_MASTER}"
     try:
         metrics = get(f"{url}/metrics/snapshot", OPERATOR, password, ca).json()
@@ -169,6 +182,10 @@ EMBED = {"embed": ["apps.counts", "apps.deployments", "apps.tasks", "apps.lastTa
 
 def ask_marathon(address: str, password: str, ca: str) -> Marathon:
     """A Marathon instance: whom it takes for the leader, and the apps if that is itself."""
+    import requests
+
+    from .status_http import get, said
+
     url = f"https://{address}:{addresses.MARATHON}"
     leader, apps = "", None
     try:
@@ -185,14 +202,32 @@ def ask_marathon(address: str, password: str, ca: str) -> Marathon:
     return Marathon(True, "", leader, apps)
 
 
-def gather(federation: Federation, root: Path = ROOT) -> Facts:
-    """All of it. Raises PulumiFailed if Pulumi itself does not work."""
+def _ask_framework(pool: str, root: Path, ca: str) -> Framework:
+    from .status_framework import ask_framework
+
+    return ask_framework(pool, root, ca)
+
+
+def gather(federation: Federation, root: Path = ROOT, meanwhile: Callable[[], None] = lambda: None) -> Facts:
+    """All of it. `meanwhile` is done while the machines are asked. Raises PulumiFailed if Pulumi itself does not work."""
     start = time.monotonic()
-    with ThreadPoolExecutor(max_workers=64) as pool, tempfile.TemporaryDirectory() as folder:
+    with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool, tempfile.TemporaryDirectory() as folder:
         there = pool.submit(known_stacks, root)
-        engine = pool.submit(engine_containers)
         sites = {site: pool.submit(outputs, site, root) for site in federation.sites}
+        pools = read_pools(root, federation)
         shared: Json = outputs(FEDERATION_STACK, root)
+        found = {site: future.result() for site, future in sites.items()}
+        want = wanted(federation, root, found, pools)
+        # Machines first: they take longest, and what is done here goes on meanwhile.
+        machines: dict[str, Future[OnMachine]] = {}
+        for site, output in found.items():
+            if "machines" not in output or site not in shared.get("ssh_private_keys", {}):
+                continue
+            logins = machine_logins(federation, shared, site, output)
+            for machine in want.of_site(site):
+                here = [p.name for p in want.pools if machine.front_end and p.submit_site == site]
+                machines[machine.name] = pool.submit(ask_machine, machine, logins[machine.name], here, want)
+        engine = pool.submit(engine_containers)
         masters: dict[str, Future[Master]] = {}
         marathons: dict[str, Future[Marathon]] = {}
         frameworks: dict[str, Future[Framework]] = {}
@@ -203,20 +238,11 @@ def gather(federation: Federation, root: Path = ROOT) -> Facts:
                 masters[site] = pool.submit(ask_master, address, shared["passwords"]["mesos-operator"], str(ca))
                 marathons[site] = pool.submit(ask_marathon, address, shared["passwords"]["marathon-admin"], str(ca))
             frameworks = {
-                name: pool.submit(ask_framework, name, root, str(ca))
-                for name, one in read_pools(root, federation).items()
+                name: pool.submit(_ask_framework, name, root, str(ca))
+                for name, one in pools.items()
                 if one.via == "framework" and name in there.result()
             }
-        found = {site: future.result() for site, future in sites.items()}
-        want = wanted(federation, root, found)
-        machines: dict[str, Future[OnMachine]] = {}
-        for site, output in found.items():
-            if "machines" not in output or site not in shared.get("ssh_private_keys", {}):
-                continue
-            logins = machine_logins(federation, shared, site, output)
-            for machine in want.of_site(site):
-                here = [p.name for p in want.pools if machine.front_end and p.submit_site == site]
-                machines[machine.name] = pool.submit(ask_machine, machine, logins[machine.name], here, want)
+        meanwhile()
         engine_says = engine.result()
         ours = {m.container for m in want.machines} | {f"{federation.name}-registry-mirror"}
         # Also of stacks that this state does not know: somebody else's, or another AERIE_HOME's.

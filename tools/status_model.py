@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import TypeAdapter
-
 from .status_facts import Jobs
 
 Verdict = Literal["good", "wrong", "not up"]
@@ -163,6 +161,3 @@ class Status:
     @property
     def exit_code(self) -> int:
         return EXIT_CODES[self.verdict]
-
-
-STATUS = TypeAdapter(Status)

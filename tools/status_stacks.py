@@ -1,11 +1,16 @@
-"""The stacks as the Pulumi CLI tells them, without the Pulumi SDK: to import that takes longer than to ask."""
+"""The stacks as the backend has them: a folder is read (status_state), of any other backend the Pulumi CLI is asked.
+
+Never by the Pulumi SDK: to import that takes longer than to ask."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
+
+from . import status_state
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 30  # for one answer; it is there in less than one unless a remote backend hangs
@@ -27,7 +32,11 @@ def _pulumi(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def known_stacks(root: Path = ROOT) -> tuple[str, ...]:
-    """The stacks of the backend that have resources."""
+    """The stacks of the backend that have resources. Raises PulumiFailed."""
+    try:
+        return status_state.with_resources(status_state.stacks_folder(root, os.environ))
+    except status_state.Unfamiliar:
+        pass
     done = _pulumi(root, "stack", "ls", "--json")
     if done.returncode:
         raise PulumiFailed(f'pulumi does not list its stacks: {done.stderr.strip()}\n  run: eval "$(tools/env)"')
@@ -38,6 +47,12 @@ def outputs(stack: str, root: Path = ROOT) -> dict[str, Any]:
     """The stack's outputs, secrets in the clear: for this process only. Empty if there is no such stack.
 
     Raises PulumiFailed if there is one and it cannot be read, such as for a wrong passphrase."""
+    try:
+        return status_state.outputs(status_state.stacks_folder(root, os.environ) / f"{stack}.json", os.environ)
+    except status_state.WrongPassphrase as error:
+        raise PulumiFailed(f"pulumi does not show the outputs of {stack}: {error}") from error
+    except status_state.Unfamiliar:
+        pass
     done = _pulumi(root, "stack", "output", "-s", stack, "--json", "--show-secrets")
     if done.returncode:
         if "no stack named" in done.stderr:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shlex
 
-from .framework_client import refusal
-
 
 def find_script(pool: str, role: str) -> str:
     """Prints the ids of the pool's containers of a role on this machine. Of their environment Docker shows nothing else, since
@@ -19,6 +17,8 @@ def guard_script(pool: str, destroy_with_jobs: bool) -> str:
     """Fails with plain words if jobs run. Without a submit node nobody's jobs are anybody's to end: it passes."""
     if destroy_with_jobs:
         return "true"
+    from .framework_client import refusal  # with `requests`, which whoever only finds containers needs not wait for
+
     unknown = f"nothing of pool {pool} was destroyed: {refusal(pool, None)}"
     one, many = refusal(pool, 1), refusal(pool, 0).removeprefix("0 ")
     return f"""set -eu

@@ -26,8 +26,10 @@ settings.load_profile("aerie")
 BASE = Path(__file__).parent / "data" / "spec" / "base"
 IMAGES = (
     "calico",
+    "collector",
     "etcd",
     "framework",
+    "graphite",
     "htcondor",
     "login",
     "machine",

@@ -24,11 +24,13 @@ from tests.unit.cli_data import Clone, clone_in
 from tests.unit.conftest import BASE
 from tools import farm, stacks
 from tools.login import Login
+from tools.preview import applied
+from tools.preview.model import StackPreview
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     "init", "up", "preview", "destroy", "status", "doctor", "explain", "submit", "ssh", "rtt", "path", "site add", "site remove",
-    "pool add", "pool remove",
+    "pool add", "pool remove", "backup", "restore",
 )  # fmt: skip
 
 
@@ -90,27 +92,38 @@ class Pulumi:
         self.done: list[str] = []
         known.stacks += sorted(there)
         patch.setattr(stacks, "run", self.run)
-        patch.setattr("aerie.running.known_stacks", lambda _: tuple(sorted(there)))
-        patch.setattr("aerie.running.recover", lambda *_: [])
+        for module in ("running", "destroying"):
+            patch.setattr(f"aerie.{module}.known_stacks", lambda _: tuple(sorted(there)))
+            patch.setattr(f"aerie.{module}.recover", lambda *_: [])
+        patch.setattr("aerie.running.previews", self.previews)
+        patch.setattr("tools.preview.health.Watch.shared", lambda _: {})
+        patch.setattr("tools.preview.sites.note", lambda sites, *_: self.done.append(f"note {' '.join(sites)}"))
+        patch.setattr("tools.first_jobs.run", lambda _f, pools, *_: self.done.append(f"jobs in {' '.join(pools)}"))
+        self.changes: dict[str, StackPreview] = {}
         for name, work in {
             "prepare_keys": lambda _: None,
             "existing_stacks": lambda _: there,
             "check": lambda *_: self.done.append("check"),
             "init_stacks": lambda _, names: self.done.append(f"init {' '.join(names)}"),
             "make_images": lambda _: self.done.append("images"),
-            "marathon_of": lambda *_: None,
+            "marathon_of": lambda *_: object(),
             "wait_for_quorum": lambda *_: self.done.append("quorum"),
             "remove_labelled": lambda _: self.done.append("the rest") or [],  # type: ignore[func-returns-value]
         }.items():
             patch.setattr(farm, name, work)
-        patch.setattr("aerie.running.subprocess.run", lambda command, **_: self.done.append(" ".join(command[1:])))
+        patch.setattr("aerie.destroying.subprocess.run", lambda command, **_: self.done.append(" ".join(command[1:])))
 
     def run(self, verb: str, names: list[str], *_: Any) -> dict[str, stacks.Progress]:
         everything = " (everything goes)" if os.environ.get("AERIE_ALL_GO") else ""
         self.done.append(f"{verb} {' '.join(names)}{everything}")
         return {n: stacks.Progress(n, seconds=1.0, changes={"same": 3, "create": 2}) for n in names}
 
+    def previews(self, names: list[str], _: Path) -> list[StackPreview]:
+        self.done.append(f"look at {' '.join(names)}")
+        return [self.changes.get(n, StackPreview(n, {"same": 3})) for n in names]
 
+
+PHASES = ["check", "images", "stacks", "federation", "sites", "quorum", "pools"]
 ALL = {"federation", "torino", "cnaf", "bari", "demo"}
 
 
@@ -119,7 +132,8 @@ def test_up_goes_in_order(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     status, said = the.run("up", "--images")
     assert status == 0, said
     assert pulumi.done == [
-        "check", "images", "init federation torino cnaf bari demo", "up federation", "up torino cnaf bari", "quorum", "up demo",
+        "check", "images", "init federation torino cnaf bari demo", "up federation",
+        "look at ", "up torino cnaf bari", "note torino cnaf bari", "quorum", "up demo",
     ]  # fmt: skip
     assert said.splitlines()[-1] == "Next: aerie status; aerie submit demo FILE"
 
@@ -127,9 +141,32 @@ def test_up_goes_in_order(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_up_of_some_waits_for_no_quorum_without_pools(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     pulumi = Pulumi(monkeypatch, ALL, the)
     status, said = the.run("up", "bari", "federation", "--json")
-    assert (status, pulumi.done[2:]) == (0, ["up federation", "up bari"])
+    assert (status, pulumi.done[2:]) == (0, ["up federation", "look at bari", "up bari", "note bari"])
     done = json.loads(said[said.index("\n{") :])
     assert done["stacks"]["bari"] == {"seconds": 1.0, "changes": {"create": 2}}
+
+
+def test_sites_that_are_as_they_were_are_left_alone(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulumi = Pulumi(monkeypatch, ALL, the)
+    pulumi.changes["cnaf"] = StackPreview("cnaf", {"update": 1})
+    home = Path(os.environ["AERIE_HOME"])
+    for site, of_program in (("torino", applied.program(the.root, "torino")), ("bari", "another")):
+        applied.note(home, site, of_program, "")
+    status, said = the.run("up", "torino", "cnaf", "bari")
+    # bari shows no change, but it was brought up by another program: what its state says of the order of things may be another.
+    assert status == 0, said
+    assert pulumi.done[2:] == ["look at torino cnaf bari", "up cnaf bari", "note cnaf bari"]
+    assert "torino: done in 0.0 s (no change)" in said
+    pulumi.changes["cnaf"] = StackPreview("cnaf", errors=("no federation",))
+    status, said = the.run("up", "cnaf")
+    assert status == 1 and "cnaf cannot be previewed:\nno federation" in said
+
+
+def test_up_with_jobs_is_what_make_up_does(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulumi = Pulumi(monkeypatch, set(), the)
+    status, said = the.run("up", "--images", "--jobs", "24")
+    assert status == 0 and pulumi.done[-2:] == ["up demo", "jobs in demo"]
+    assert [line for line in said.splitlines() if line in PHASES] == PHASES
 
 
 def test_preview_leaves_out_what_is_not_there(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:

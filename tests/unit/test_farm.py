@@ -1,4 +1,4 @@
-"""`make up` and `make down` with pools of both kinds; Pulumi and the pools themselves are stood in for."""
+"""What `make up` waits for and `make down` leaves, with pools of both kinds; Pulumi and the pools themselves are stood in for."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import pytest
 from rich.console import Console
 
 from components.batch.framework_client import refusal
+from tests.unit.cli_data import Clone, clone_in
 from tests.unit.conftest import Checkout
-from tools import farm, jobs, stacks
+from tools import farm, first_jobs, jobs, stacks
 from tools.login import Login
 
 LOGIN = Login("demo", "172.31.1.10", 2222, Path("key"), Path("known"))
@@ -26,53 +27,69 @@ def console() -> Console:
 class Stand:
     """In the place of Pulumi: what was destroyed, in order; `refuses` is what the pool's stack says."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, checkout: Checkout, refuses: str = "") -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, the: Clone, refuses: str = "") -> None:
         self.done: list[str] = []
         self.refuses = refuses
+        the.stacks = ["federation", "torino", "cnaf", "bari", "demo"]
         monkeypatch.setattr(stacks, "run", self.run)
-        monkeypatch.setattr(farm, "existing_stacks", lambda _: {"federation", "torino", "cnaf", "bari", "demo"})
-        monkeypatch.setattr(farm, "recover", lambda *_: [])
+        monkeypatch.setattr(farm, "existing_stacks", lambda _: set(the.stacks))
         monkeypatch.setattr(farm, "remove_labelled", lambda _: self.done.append("what is left") or [])  # type: ignore[func-returns-value]
         monkeypatch.setattr(farm, "end_jobs", lambda _f, names, *_: self.done.append(f"jobs of {names}"))
-        monkeypatch.setattr("tools.farm.subprocess.run", lambda *_, **__: subprocess.CompletedProcess([], 0, "", ""))
+        monkeypatch.setattr("aerie.destroying.recover", lambda *_: [])
+        monkeypatch.setattr("aerie.destroying.known_stacks", lambda _: set(the.stacks))
+        monkeypatch.setattr("aerie.destroying.subprocess.run", lambda *_, **__: None)
 
-    def run(self, verb: str, names: list[str], *_: Any) -> None:
+    def run(self, verb: str, names: list[str], *_: Any) -> dict[str, stacks.Progress]:
         self.done.append(f"{verb} {','.join(names)}")
         if names == ["demo"] and self.refuses:
             raise stacks.StackFailed(f"destroy of demo failed:\n{self.refuses}")
+        return {name: stacks.Progress(name) for name in names}
 
 
 SITES = ["destroy torino,cnaf,bari", "destroy federation", "what is left"]
 
 
-def test_down(checkout: Checkout, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand = Stand(monkeypatch, checkout)
-    farm.down(console, root=checkout.root)
+@pytest.fixture
+def the(checkout: Checkout, home: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    monkeypatch.setenv("AERIE_HOME", str(home))
+    return clone_in(checkout.root, monkeypatch)
+
+
+def test_down(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand(monkeypatch, the)
+    assert the.run("destroy", "--yes")[0] == 0
     assert stand.done == ["destroy demo", *SITES]
 
 
-def test_down_leaves_a_pool_with_jobs_what_it_stands_on(
-    checkout: Checkout, console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stand = Stand(monkeypatch, checkout, refusal("demo", 14))
-    with pytest.raises(farm.Refused, match=r"14 jobs run in pool demo(.|\n)*the sites are left(.|\n)*--jobs-too"):
-        farm.down(console, root=checkout.root)
+def test_down_leaves_a_pool_with_jobs_what_it_stands_on(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand(monkeypatch, the, refusal("demo", 14))
+    status, said = the.run("destroy", "--yes")
+    assert status == 1 and "14 jobs run in pool demo" in said and "what it stands on is left as it is" in said
+    assert said.splitlines()[-1] == "Next: aerie destroy --jobs-too, to end the jobs with it"
     assert stand.done == ["destroy demo"]
 
 
-def test_down_with_the_jobs_too(checkout: Checkout, console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand = Stand(monkeypatch, checkout)
-    farm.down(console, jobs_too=True, root=checkout.root)
+def test_down_with_the_jobs_too(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand(monkeypatch, the)
+    assert the.run("destroy", "--yes", "--jobs-too")[0] == 0
     assert stand.done == ["jobs of ['demo']", "destroy demo", *SITES]
 
 
-def test_down_goes_on_where_a_pool_fails_for_another_reason(
-    checkout: Checkout, console: Console, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stand = Stand(monkeypatch, checkout, "no Marathon instance answers")
-    with pytest.raises(farm.Refused, match="no Marathon instance answers"):
-        farm.down(console, root=checkout.root)
+def test_down_goes_on_where_a_pool_fails_for_another_reason(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand(monkeypatch, the, "no Marathon instance answers")
+    status, said = the.run("destroy", "--yes")
+    assert status == 1 and "no Marathon instance answers" in said
     assert stand.done == ["destroy demo", *SITES]
+    stand.done.clear()
+    assert the.run("destroy", "demo", "torino", "--yes")[0] == 1
+    assert stand.done == ["destroy demo"], "what was named is not taken from under what is left"
+
+
+def test_the_old_words_are_the_new_ones(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand(monkeypatch, the)
+    assert farm.main(["down"]) == 0 and stand.done == ["destroy demo", *SITES]
+    stand.refuses = "no Marathon instance answers"
+    assert farm.main(["down"]) == 1
 
 
 class FakeMarathon:
@@ -98,9 +115,9 @@ def test_a_pool_is_waited_for(checkout: Checkout, console: Console, monkeypatch:
     class FakeFramework:
         wait = staticmethod(fixed.append)
 
-    monkeypatch.setattr(farm, "framework_of", lambda *_: FakeFramework)
+    monkeypatch.setattr(first_jobs, "framework_of", lambda *_: FakeFramework)
     monkeypatch.setattr(Login, "run", lambda *_: subprocess.CompletedProcess([], 0, "", ""))
-    farm.wait_for_pool(marathon, "demo", pool, LOGIN, console, checkout.root)  # type: ignore[arg-type]
+    first_jobs.wait_for_pool(marathon, "demo", pool, LOGIN, console, checkout.root)  # type: ignore[arg-type]
     if via == "framework":
         assert (marathon.waited, fixed) == (["/demo/framework"], [3])
     else:

@@ -58,17 +58,17 @@ def test_machines_of_a_site(graphs: Graphs) -> None:
 
 def test_services_of_a_quorum_site(graphs: Graphs) -> None:
     assert services(graphs("torino")) == {
-        "172.31.1.10": ALL | QUORUM | {"vpn"},
+        "172.31.1.10": ALL | QUORUM | {"vpn", "collector", "graphite"},
         "172.31.1.11": ALL,
         "172.31.1.12": ALL,
     }
-    assert services(graphs("bari")) == {"172.31.3.10": ALL | QUORUM | {"vpn"}, "172.31.3.11": ALL}
+    assert services(graphs("bari")) == {"172.31.3.10": ALL | QUORUM | {"vpn", "collector"}, "172.31.3.11": ALL}
 
 
 def test_a_site_without_quorum_has_no_member(checkout: Checkout) -> None:
     checkout.change("federation.yaml", add_site)
     graph = checkout.graph("pisa")
-    assert services(graph) == {"172.31.4.10": ALL | {"vpn"}}
+    assert services(graph) == {"172.31.4.10": ALL | {"vpn", "collector"}}
     assert set(graph.outputs) == {"machines", "host_keys"}
     assert not [r for r in graph.resources if r.name.endswith("-etcd-root")]
 
@@ -131,6 +131,7 @@ def test_certificates_say_where_their_server_is(graphs: Graphs) -> None:
         "torino-agent-1-certificate": ("torino-agent-1", ["172.31.1.11"]),
         "torino-agent-2-certificate": ("torino-agent-2", ["172.31.1.12"]),
         "torino-front-end-etcd-root": ("root", []),
+        "torino-front-end-collector-client": ("collector", []),
     }
 
 

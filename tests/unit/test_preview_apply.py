@@ -10,29 +10,34 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from components.spec.loader import read_federation
-from tests.unit.conftest import BASE
+from tests.unit.quorum_data import ends
 from tools.preview import apply as applying
 from tools.preview import health, saved
-from tools.preview.apply import Job, Shell, Stopped, apply
+from tools.preview.apply import Job, Shell, apply
 from tools.preview.cost import Farm
 from tools.preview.model import Change, Report, StackPreview
-from tools.preview.order import Step, quorum_trouble, steps
+from tools.preview.order import groups
+from tools.preview.quorums import Health, judge
+from tools.preview.roll import Hands, Stopped
 from tools.preview.run import NEW
 from tools.preview.touched import Stack
-from tools.status_model import STATUS, Quorum, Status
 
-FARM = Farm(("torino", "cnaf", "bari"), ("torino", "cnaf", "bari"))
-STEPS = (Step("federation"), Step("torino", True), Step("cnaf", True), Step("pisa"), Step("demo"))
+FARM = Farm(("torino", "cnaf", "bari", "pisa"), ("torino", "cnaf", "bari"))
+GROUPS = (["federation"], ["torino", "cnaf", "pisa"], ["demo"])
+STACKS = [name for group in GROUPS for name in group]
 
 
-def of(stack: str, op: str, name: str) -> StackPreview:
+def of(stack: str, op: str, name: str = "x") -> StackPreview:
     return StackPreview(stack, {op: 1}, (Change(stack, op, "command:remote:Command", name),))  # type: ignore[arg-type]
+
+
+def etcd(stack: str, op: str = "update") -> StackPreview:
+    return of(stack, op, f"{stack}-front-end-etcd")
 
 
 @dataclass
 class World:
-    """Says what each stack's preview is, and what is missing of the quorums at each look; notes what was done."""
+    """Says what each stack's preview is, and which sites' members do not answer at each look; notes what was done."""
 
     plans: dict[str, list[StackPreview]]
     looks: list[list[str]] = field(default_factory=list)
@@ -52,15 +57,23 @@ class World:
             if stack == self.fails:
                 raise Stopped(f"pulumi up -s {stack} failed (see above)")
 
-        def quorums() -> list[str]:
+        def look() -> Health:
             self.did.append("look")
-            return self.looks.pop(0) if self.looks else []
+            return judge(FARM.quorum, ends(FARM.quorum, silent=self.looks.pop(0) if self.looks else ()))
 
-        return Shell(lambda stack: self.did.append(f"init {stack}"), plan, up, quorums)
+        def wait(_: float, missing: Callable[[], list[str]], __: Callable[[str], None]) -> list[str]:
+            return missing()
+
+        noted = Hands(lambda sites: self.did.append(f"note {' '.join(sites)}"), look, lambda _: None, wait=wait)
+        return Shell(lambda stack: self.did.append(f"init {stack}"), plan, up, noted)
+
+    @property
+    def ups(self) -> list[str]:
+        return [d for d in self.did if d.startswith("up")]
 
 
 def run(world: World, reviewed: Report | None = None, **more: object) -> list[str]:
-    job = Job(STEPS, FARM, applying.NO_EDITS, reviewed, **more)  # type: ignore[arg-type]
+    job = Job(GROUPS, FARM, applying.NO_EDITS, reviewed, **more)  # type: ignore[arg-type]
     return apply(job, world.shell(), Console(file=io.StringIO()))
 
 
@@ -68,48 +81,59 @@ def reviewed(*stacks: StackPreview) -> Report:
     return Report(stacks, {})
 
 
-def test_one_after_the_other_with_whole_quorums_in_between() -> None:
-    changed = {s.stack: [of(s.stack, "update", "x")] for s in STEPS}
-    world = World(changed)
-    assert run(world, reviewed()) == [s.stack for s in STEPS]
-    assert world.did == [
-        "plan federation", "up federation",
-        "plan torino", "look", "up torino", "look",
-        "plan cnaf", "look", "up cnaf", "look",
-        "plan pisa", "up pisa",
-        "plan demo", "up demo",
-    ]  # fmt: skip
+def test_the_federation_then_sites_then_pools() -> None:
+    world = World({s: [of(s, "update")] for s in STACKS})
+    assert run(world, reviewed()) == STACKS
+    assert world.did[:2] == ["plan federation", "up federation"] and world.did[-2:] == ["plan demo", "up demo"]
+    assert set(world.did[2:5]) == {"plan torino", "plan cnaf", "plan pisa"}, "before any of them is changed"
+    assert world.did[5:-2] == ["up torino", "up cnaf", "up pisa", "note torino cnaf pisa"]
+
+
+def test_members_one_site_after_the_other_with_whole_quorums_in_between() -> None:
+    world = World({"torino": [etcd("torino")], "cnaf": [etcd("cnaf")], "pisa": [of("pisa", "update")]})
+    assert run(world, reviewed()) == ["pisa", "torino", "cnaf"]
+    did = [d for d in world.did if not d.startswith(("plan", "note"))]
+    assert (
+        did[did.index("up torino") :] == ["up torino", "look", "look", "up cnaf", "look"]
+        and "look" in did[: did.index("up torino")]
+    )
 
 
 def test_what_has_nothing_to_do_is_left_alone() -> None:
-    world = World({"cnaf": [of("cnaf", "update", "x")]})
+    world = World({"cnaf": [of("cnaf", "update")]})
     assert run(world, reviewed()) == ["cnaf"]
-    assert [d for d in world.did if d.startswith("up")] == ["up cnaf"] and world.did.count("look") == 2
+    assert world.ups == ["up cnaf"] and "look" not in world.did
 
 
-@pytest.mark.parametrize(("looks", "upped"), [([["etcd: 2 of 3"]], []), ([[], ["etcd: 2 of 3"]], ["up torino"])])
-def test_a_quorum_that_is_not_whole_stops_the_next_site(looks: list[list[str]], upped: list[str]) -> None:
-    world = World({s: [of(s, "update", "x")] for s in ("torino", "cnaf")}, looks)
-    with pytest.raises(Stopped, match=r"(?s)etcd: 2 of 3.*applied so far: (nothing|torino)"):
+def test_a_quorum_that_would_be_lost_stops_before_anything() -> None:
+    world = World({"torino": [etcd("torino")], "pisa": [of("pisa", "update")]}, [["cnaf"]] * 9)
+    with pytest.raises(
+        Stopped, match=r"(?s)etcd: 2 of 3 members answer \(cnaf-front-end does not\).*applied so far: nothing"
+    ):
         run(world, reviewed())
-    assert [d for d in world.did if d.startswith("up")] == upped
+    assert world.ups == []
 
 
-def test_the_site_that_is_sick_can_be_mended() -> None:
-    world = World({"torino": [of("torino", "update", "x")]}, [[]])
-    assert run(world, reviewed(), mends=("torino",)) == ["torino"]
-    assert world.did.count("look") == 1
+def test_a_member_that_does_not_come_back_stops_the_next_site() -> None:
+    world = World({s: [etcd(s)] for s in ("torino", "cnaf")}, [[], [], [], ["torino"]])
+    with pytest.raises(
+        Stopped, match=r"(?s)after the change of torino .*etcd: 2 of 3 members are good.*applied so far: torino"
+    ):
+        run(world, reviewed())
+    assert world.ups == ["up torino"]
 
 
 @pytest.mark.parametrize("op", ["replace", "delete"])
 def test_more_than_was_reviewed_is_not_done(op: str) -> None:
-    world = World({"torino": [of("torino", "update", "x")], "cnaf": [of("cnaf", op, "cnaf-front-end-etcd")]})
+    world = World(
+        {"federation": [of("federation", "update")], "torino": [of("torino", "update")], "cnaf": [etcd("cnaf", op)]}
+    )
     with pytest.raises(
         Stopped,
-        match=rf"(?s)cnaf would do more than was reviewed:\n  cnaf: {op} of cnaf-front-end-etcd.*applied so far: torino",
+        match=rf"(?s)cnaf would do more than was reviewed:\n  cnaf: {op} of cnaf-front-end-etcd.*applied so far: federation",
     ):
-        run(world, reviewed(of("cnaf", "update", "cnaf-front-end-etcd")))
-    assert "up cnaf" not in world.did and "plan demo" not in world.did
+        run(world, reviewed(etcd("cnaf")))
+    assert world.ups == ["up federation"] and "plan demo" not in world.did
 
 
 @pytest.mark.parametrize("op", ["create", "update"])
@@ -127,7 +151,7 @@ def test_what_was_reviewed_is_done() -> None:
 
 def test_a_preview_that_fails_stops() -> None:
     world = World(
-        {"torino": [StackPreview("torino", errors=("no federation",))], "federation": [of("federation", "create", "x")]}
+        {"torino": [StackPreview("torino", errors=("no federation",))], "federation": [of("federation", "create")]}
     )
     with pytest.raises(Stopped, match=r"(?s)torino cannot be previewed:\nno federation.*applied so far: federation"):
         run(world, reviewed())
@@ -142,7 +166,7 @@ def test_an_up_that_fails_stops_and_is_not_called_applied() -> None:
 def test_a_new_stack_is_made_first() -> None:
     world = World({"pisa": [StackPreview("pisa", note=NEW), of("pisa", "create", "x")]})
     assert run(world, reviewed()) == ["pisa"]
-    assert [d for d in world.did if "pisa" in d] == ["plan pisa", "init pisa", "plan pisa", "up pisa"]
+    assert [d for d in world.did if "pisa" in d] == ["plan pisa", "init pisa", "plan pisa", "up pisa", "note pisa"]
 
 
 def test_a_dry_run_does_nothing() -> None:
@@ -157,54 +181,13 @@ def test_plans_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_order() -> None:
-    federation, _ = read_federation(BASE)
-    assert federation is not None
-    stacks = [
-        Stack("demo", "pool"),
-        Stack("pisa", "site"),
-        Stack("bari", "site"),
-        Stack("federation", "federation"),
-        Stack("torino", "site"),
-    ]
-    found = steps(stacks, federation, [s.name for s in stacks])
-    assert [s.stack for s in found] == ["federation", "bari", "torino", "pisa", "demo"]
-    assert [s.stack for s in found if s.member] == ["bari", "torino"]
-    assert [s.stack for s in steps(stacks, federation, ["demo", "bari"])] == ["bari", "demo"]
+def test_the_groups() -> None:
+    stacks = [Stack("demo", "pool"), Stack("bari", "site"), Stack("federation", "federation"), Stack("torino", "site")]
+    assert groups(stacks, [s.name for s in stacks]) == (["federation"], ["bari", "torino"], ["demo"])
+    assert groups(stacks, ["demo", "bari"]) == ([], ["bari"], ["demo"])
 
 
-# -- the quorums
-
-
-def status(*quorums: Quorum) -> Status:
-    empty = {"topology": "full-mesh", "sites": [], "links": []}
-    blank = {k: [] for k in ("sites", "apps", "pools", "frameworks", "problems", "notes")}
-    told = {
-        "federation": "aerie",
-        "verdict": "good",
-        "quorums": [],
-        "routing": empty,
-        "next": "",
-        "seconds": 0.0,
-        **blank,
-    }
-    return Status(**{**STATUS.validate_python(told).__dict__, "quorums": quorums})
-
-
-@pytest.mark.parametrize(
-    ("up", "held", "expected", "trouble"),
-    [
-        (3, True, 3, ""),
-        (2, True, 3, "etcd: 2 of 3 members are up"),
-        (3, False, 3, "etcd: all members are up, none leads"),
-        (1, False, 1, ""),  # the first site of a new federation: there is no majority yet
-        (0, False, 1, "etcd: 0 of 1 members are up"),
-        (2, False, 2, "etcd: all members are up, none leads"),
-    ],
-)
-def test_what_is_missing_of_a_quorum(up: int, held: bool, expected: int, trouble: str) -> None:
-    found = quorum_trouble(status(Quorum("etcd", 3, up, "torino", held, up - 2)), expected)
-    assert found == ([trouble] if trouble else [])
+# -- waiting
 
 
 def looks(*answers: list[str]) -> tuple[Callable[[], list[str]], list[list[str]]]:

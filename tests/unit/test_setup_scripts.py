@@ -302,6 +302,22 @@ def test_packages_that_are_missing_are_installed_alone(bench: Bench) -> None:
     assert "E: no network" in done.stderr and "apt could not install: jq iproute2" in done.stderr
 
 
+def test_the_browser_is_a_step_of_its_own(bench: Bench) -> None:
+    bench.put("apt-get", '#!/bin/sh\necho "apt-get $*" >> "$CALLS"\n')
+    bench.put("sudo", '#!/bin/sh\n[ "$1" = -- ] && shift\nexec "$@"\n')
+    bench.put("grep", "#!/bin/sh\nexit 1\n")  # no Ubuntu, whatever this machine is
+    there = '. tools/setup/packages.sh; has() { case " $THERE " in *" $1 "*) ;; *) return 1 ;; esac; }; set_up_browser'
+    for commands, installed in (("google-chrome chromedriver", False), ("chromium", True), ("chromedriver", True)):
+        bench.calls.write_text("")
+        bench.env["THERE"] = commands
+        done = bench.bash(there)
+        assert done.returncode == 0, done.stderr
+        assert ("chromium chromium-driver" in bench.calls.read_text()) is installed, commands
+    bench.put("grep", "#!/bin/sh\nexit 0\n")
+    done = bench.bash(there)
+    assert done.returncode == 1 and "Install Google Chrome" in done.stderr
+
+
 def test_no_root_is_said(bench: Bench) -> None:
     bench.put("docker", "#!/bin/sh\nexit 1\n")
     bench.put("id", '#!/bin/sh\n[ "$1" = -u ] && echo 1000 || echo op\n')

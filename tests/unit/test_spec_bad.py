@@ -12,14 +12,14 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import pytest
 
 from components.spec.loader import read_yaml, stack_values
 from components.spec.problems import ConfigError
-from components.spec.rules import HostNetwork
+from components.spec.rules import HostNetwork, HostNetwork6
 from components.spec.validate import plan
 from tests.unit.conftest import BASE, KEY
 
@@ -30,7 +30,7 @@ CASES = sorted(DATA.glob("*.txt"))
 @dataclass(frozen=True)
 class Case:
     stack: str
-    host: list[HostNetwork]
+    host: list[HostNetwork | HostNetwork6]
     problems: str
 
 
@@ -38,7 +38,7 @@ def lay_out(text: str, root: Path, home: Path) -> Case:
     """Writes the case's files below `root` and `home`."""
     _title, *parts = re.split(r"(?m)^--- (.*)\n", text)
     sections = dict(zip(parts[::2], parts[1::2], strict=True))
-    stack, host = "torino", []
+    stack, host = "torino", list[HostNetwork | HostNetwork6]()
     shutil.copytree(BASE, root)
     (home / "ssh").mkdir(parents=True)
     (home / "ssh" / "demo.pub").write_text(KEY + "\n")
@@ -47,7 +47,7 @@ def lay_out(text: str, root: Path, home: Path) -> Case:
             stack = name.removeprefix("stack ")
         elif name == "host":
             host = [
-                HostNetwork(IPv4Network(n), owner)
+                HostNetwork6(IPv6Network(n), owner) if ":" in n else HostNetwork(IPv4Network(n), owner)
                 for n, _, owner in (line.partition(" ") for line in body.splitlines())
             ]
         elif name.endswith(" missing"):

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from tools import status_framework
 from tools.status_facts import (
-    FACTS,
     App,
     Container,
     Count,
@@ -25,8 +24,9 @@ from tools.status_facts import (
     Role,
     Tunnel,
 )
+from tools.status_json import FACTS, STATUS
 from tools.status_judge import judge
-from tools.status_model import STATUS, Status
+from tools.status_model import Status
 from tools.status_show import show
 
 DATA = Path(__file__).parent / "data" / "status"

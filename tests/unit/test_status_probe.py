@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -67,23 +69,73 @@ def test_zookeepers_mode(mode: str) -> None:
     assert status_probe.zookeeper_mode("This ZooKeeper instance is not currently serving requests") == ""
 
 
-def test_the_script_answers_in_sections(tmp_path: Path) -> None:
-    """The real script in a real shell, with a `docker` that knows little."""
-    docker = tmp_path / "docker"
-    docker.write_text(
-        '#!/bin/sh\ncase "$*" in *zk-4lw*) echo "Mode: follower" ;; *) echo "no such thing" >&2; exit 1 ;; esac\n'
-    )
-    docker.chmod(0o755)
-    text = status_probe.script(FRONT_END, ["demo"])
-    path = f"{tmp_path}:/usr/bin:/bin"
+def run(folder: Path, docker: str, machine: Machine = FRONT_END) -> status_probe.OnMachine:
+    """The real script in a real shell, with a `docker` of these cases, and a ZooKeeper that listens nowhere."""
+    program = folder / "docker"
+    program.write_text(f'#!/bin/sh\ncase "$*" in\n{docker}\nesac\n')
+    program.chmod(0o755)
+    here = dataclasses.replace(machine, address="127.0.0.1")
+    shell, path = shutil.which("sh") or "sh", f"{folder}:/usr/bin:/bin"
     done = subprocess.run(
-        [shutil.which("sh") or "sh", "-s"], input=text, capture_output=True, text=True, env={"PATH": path}
+        [shell, "-s"], input=status_probe.script(here, ["demo"]), capture_output=True, text=True, env={"PATH": path}
     )
-    assert done.returncode == 0, done.stderr
-    answers = status_probe.sections(done.stdout)
-    assert set(answers) == {"containers", "bgp", "vpn", "etcd", "zookeeper", "slots-demo", "jobs-demo"}
-    assert answers["zookeeper"] == (0, "Mode: follower")
-    assert answers["etcd"] == (1, "no such thing")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return status_probe.read(here, ["demo"], done.stdout)
+
+
+RUNS = '{"name":"/%s","restarts":0,"state":{"Status":"running","Pid":%s,"ExitCode":0,"OOMKilled":false,"StartedAt":"2026-11-28T14:31:40.836755617Z"}}'
+UNABLE = '*) echo "no such thing" >&2; exit 1 ;;'
+
+
+def test_the_script_answers_in_sections(tmp_path: Path) -> None:
+    found = run(tmp_path, f'*zk-4lw*) echo "Mode: follower" ;;\n{UNABLE}')
+    assert found.zookeeper == "follower"
+    assert found.pools["demo"].trouble == "no submit node runs here"
+    assert {name: text for name, text in found.troubles.items() if "demo" not in name} == dict.fromkeys(
+        ("containers", "bgp", "vpn", "etcd"), "no such thing"
+    )
+
+
+def test_containers_that_are_missing_are_no_trouble(tmp_path: Path) -> None:
+    said = RUNS % ("etcd", 77)
+    found = run(
+        tmp_path, f"inspect*) echo '{said}'; echo; echo 'Error: No such container: vpn' >&2; exit 1 ;;\n{UNABLE}"
+    )
+    assert [(c.name, c.state) for c in found.containers] == [("etcd", "running")]
+    assert "containers" not in found.troubles
+
+
+@pytest.mark.parametrize("said", ["Cannot connect to the Docker daemon", "open /run/docker.sock: no such file"])
+def test_an_engine_that_does_not_answer_is_told(tmp_path: Path, said: str) -> None:
+    found = run(tmp_path, f"inspect*) echo '{said}' >&2; echo 'No such container: vpn' >&2; exit 1 ;;\n{UNABLE}")
+    assert "containers" in found.troubles and found.containers == ()
+    silent = run(tmp_path, f"inspect*) kill -9 $$ ;;\n{UNABLE}")
+    assert silent.troubles["containers"]
+
+
+def test_routing_is_asked_in_the_namespace_of_the_container_that_was_found(tmp_path: Path) -> None:
+    """And of no other: what runs there is not kept to what the container may do."""
+    (tmp_path / "nsenter").write_text('#!/bin/sh\necho "nsenter $2"; exit 1\n')
+    (tmp_path / "nsenter").chmod(0o755)
+    said = "\n".join((RUNS % ("calico-2", 66), RUNS % ("calico", 77), RUNS % ("vpn", 88)))
+    assert run(tmp_path, f"inspect*) echo '{said}' ;;\n{UNABLE}").troubles["bgp"] == "nsenter 77"
+    ended = RUNS % ("calico", 0)
+    found = run(tmp_path, f"inspect*) echo '{ended}' ;;\n*calico*) echo 'not running' >&2; exit 1 ;;\n{UNABLE}")
+    assert found.troubles["bgp"] == "not running"
+
+
+def test_what_hangs_is_told_and_what_needs_it_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = time.monotonic()
+    short = status_probe.script(FRONT_END, ["demo"]).replace(f"timeout {status_probe.SECONDS}", "timeout 1")
+    monkeypatch.setattr(status_probe, "script", lambda *_: short.replace(FRONT_END.address, "127.0.0.1"))
+    found = run(tmp_path, f"inspect*|ps*) exec sleep 30 ;;\n*etcdctl*) echo '[]' ;;\n{UNABLE}")
+    assert time.monotonic() - started < 20
+    assert {n for n, text in found.troubles.items() if text.startswith("no answer in")} == {
+        "containers", "bgp", "slots-demo", "jobs-demo",
+    }  # fmt: skip
+    assert found.troubles["vpn"] == "no such thing"
 
 
 def test_agents_of_a_real_master() -> None:

@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from tools import bird, status_probe
-from tools.status_facts import FACTS, Facts, Machine, Session, Tunnel
+from tools.status_facts import Facts, Machine, Session, Tunnel
+from tools.status_json import FACTS, STATUS
 from tools.status_judge import judge
-from tools.status_model import STATUS, Link, Routing, SiteRouting, Status
+from tools.status_model import Link, Routing, SiteRouting, Status
 from tools.status_routing import session_pairs
 from tools.status_show import show
 from tools.status_show_routing import numbers, summary

@@ -1,4 +1,4 @@
-"""Waits until the quorums are whole: what stands between one site and the next when a change is applied.
+"""Asks the members of the quorums how they do, and waits until they are whole: what stands between one site and the next.
 
     python -m tools.preview.health [--seconds 300]
 
@@ -8,21 +8,180 @@ Exit status: 0 every quorum has all its members; 1 not within the time, told whi
 from __future__ import annotations
 
 import argparse
+import json
+import re
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import requests
+
+from components.spec import addresses
 from components.spec.loader import read_federation
+from components.spec.machines import front_end_name
+from components.spec.model import Federation
 from components.spec.problems import ConfigError, with_lines
-from tools.status_gather import gather
-from tools.status_judge import judge
-from tools.status_stacks import PulumiFailed, known_stacks
+from components.spec.validate import FEDERATION_STACK
+from tools.login import Login, machine_logins
+from tools.status_http import get, said
+from tools.status_stacks import PulumiFailed, known_stacks, outputs
 
-from .order import quorum_trouble
+from .quorums import Etcd, FrontEnd, Health, Keeper, Master, judge, missing
 
 ROOT = Path(__file__).resolve().parents[2]
-EVERY, SECONDS = 2.0, 300.0
+EVERY, SECONDS = 1.0, 300.0
+CONNECT, ANSWER = 3, 20  # seconds until a front-end counts as down, and for all that it has to say
+
+Json = dict[str, Any]
+# Each answer on a line of its own, after its name; an empty one where nothing answers.
+SCRIPT = """
+etcd() { docker exec etcd etcdctl --dial-timeout=2s --command-timeout=4s "$@" -w json 2>/dev/null | tail -n 1; }
+{ echo "status $(etcd endpoint status)"; echo "health $(etcd endpoint health)"; echo "members $(etcd member list)"; } &
+{ docker exec zookeeper timeout 4 zk-4lw mntr ADDRESS 2>/dev/null | sed 's/^/mntr /'; } &
+wait
+"""
+
+
+def etcd_member(answers: Mapping[str, str]) -> Etcd | None:
+    """From the answers of `etcdctl endpoint status`, `endpoint health` and `member list`; None without the first."""
+    if not answers.get("status"):
+        return None
+    status = json.loads(answers["status"])[0]["Status"]
+    health = json.loads(answers.get("health") or "[{}]")[0]
+    listed = json.loads(answers.get("members") or "{}").get("members", [])
+    return Etcd(
+        str(status["header"]["member_id"]),
+        str(status.get("leader") or ""),
+        int(status.get("raftIndex", 0)),
+        int(status.get("raftAppliedIndex", 0)),
+        bool(health.get("health")),
+        tuple(map(str, status.get("errors") or ())),
+        tuple(m.get("name", "") for m in listed),
+        tuple(m.get("name", "") for m in listed if m.get("isLearner")),
+    )
+
+
+def keeper(text: str) -> Keeper | None:
+    """From the four-letter word `mntr`; None if there is no answer."""
+    told = dict(re.findall(r"^(zk_\w+)\t(.*)$", text, flags=re.M))
+    if not text.strip():
+        return None
+    synced = told.get("zk_synced_followers")
+    return Keeper(told.get("zk_server_state", ""), int(float(synced)) if synced is not None else None)
+
+
+def read(text: str) -> tuple[Etcd | None, Keeper | None]:
+    """What the script said."""
+    lines = [line.partition(" ") for line in text.splitlines()]
+    one = {name: rest for name, _, rest in lines if name != "mntr"}
+    try:
+        etcd = etcd_member(one)
+    except (ValueError, KeyError, IndexError, TypeError):
+        etcd = None
+    return etcd, keeper("\n".join(rest for name, _, rest in lines if name == "mntr"))
+
+
+def ask_machine(login: Login) -> tuple[Etcd | None, Keeper | None, str]:
+    """etcd and ZooKeeper by one SSH connection; and why there is no answer at all."""
+    ssh, *rest = login.command
+    script = SCRIPT.replace("ADDRESS", login.host)
+    quick = [ssh, "-o", f"ConnectTimeout={CONNECT}", *rest, "sh -s"]  # of an option given twice ssh takes the first
+    try:
+        done = subprocess.run(quick, input=script, capture_output=True, text=True, timeout=ANSWER)
+    except subprocess.TimeoutExpired:
+        return None, None, f"the machine says nothing in {ANSWER} s"
+    if done.returncode == 255:
+        return None, None, (done.stderr.strip().splitlines() or ["SSH fails"])[-1][:120]
+    return *read(done.stdout), ""
+
+
+def ask_master(address: str, password: str, ca: str) -> Master:
+    """A Mesos master: whether it leads, and then who is registered. Raises what requests does."""
+    url = f"https://{address}:{addresses.MESOS_MASTER}"
+    metrics = get(f"{url}/metrics/snapshot", "operator", password, ca).json()
+    leads, recovered = metrics.get("master/elected") == 1, metrics.get("registrar/log/recovered", 1) == 1
+    found = get(f"{url}/slaves", "operator", password, ca).json() if leads and recovered else {}
+    return Master(leads, recovered, frozenset(a["hostname"] for a in found.get("slaves", []) if a.get("active")))
+
+
+def ask_marathon(address: str, password: str, ca: str) -> str:
+    """Whom this instance takes for the leader, "" for none. Raises what requests does."""
+    try:
+        named = get(f"https://{address}:{addresses.MARATHON}/v2/leader", "admin", password, ca).json()["leader"]
+    except requests.HTTPError as error:
+        if error.response is None or error.response.status_code not in (404, 502, 503, 504):
+            raise
+        return ""
+    return str(named).partition(":")[0]
+
+
+class Watch:
+    """Asks the front-ends of a federation, again and again; Pulumi is asked for addresses and keys once, and of a site once more after
+    `forget`."""
+
+    def __init__(self, federation: Federation, root: Path = ROOT) -> None:
+        self.federation, self.root = federation, root
+        self._found: dict[str, Json] = {}
+
+    def forget(self, site: str) -> None:
+        """What was known of the site may be another now."""
+        self._found.pop(site, None)
+
+    def shared(self) -> Json:
+        """The federation's outputs. Raises PulumiFailed."""
+        if FEDERATION_STACK not in self._found:
+            self._found[FEDERATION_STACK] = outputs(FEDERATION_STACK, self.root)
+        return self._found[FEDERATION_STACK]
+
+    def outputs(self) -> dict[str, Json]:
+        """The federation's outputs and the sites', by stack; empty ones of what is not up. Raises PulumiFailed."""
+        names = [s for s in (FEDERATION_STACK, *self.federation.sites) if s not in self._found]
+        with ThreadPoolExecutor(max_workers=len(names) or 1) as pool:
+            self._found |= zip(names, pool.map(lambda stack: outputs(stack, self.root), names), strict=True)
+        return self._found
+
+    def agents(self) -> frozenset[str]:
+        """The addresses of all machines there are, by the sites' outputs."""
+        found = self.outputs()
+        return frozenset(a for site in self.federation.sites for a in found[site].get("machines", {}).values())
+
+    def __call__(self) -> Health:
+        found, sites = self.outputs(), self.federation.quorum_sites
+        with tempfile.TemporaryDirectory(prefix="aerie-ca-") as folder, ThreadPoolExecutor(len(sites) or 1) as pool:
+            ca = Path(folder) / "ca.pem"
+            ca.write_text(found[FEDERATION_STACK].get("ca_certificate", ""))
+            asked = {site: pool.submit(self._site, site, str(ca)) for site in sites if "machines" in found[site]}
+            told = {site: future.result() for site, future in asked.items()}
+        return judge(tuple(sites), {s: told.get(s, FrontEnd(trouble=NOT_UP)) for s in sites})
+
+    def _site(self, site: str, ca: str) -> FrontEnd:
+        shared, own = self._found[FEDERATION_STACK], self._found[site]
+        login = machine_logins(self.federation, shared, site, own)[front_end_name(site)]
+        passwords, trouble = shared["passwords"], dict[str, str]()
+        with ThreadPoolExecutor(3) as pool:
+            machine = pool.submit(ask_machine, login)
+            master = pool.submit(ask_master, login.host, passwords["mesos-operator"], ca)
+            marathon = pool.submit(ask_marathon, login.host, passwords["marathon-admin"], ca)
+
+            def take(part: str, future: Any) -> Any:
+                try:
+                    return future.result()
+                except (requests.RequestException, ValueError, KeyError) as error:
+                    trouble[part] = said(error)
+                    return None
+
+            etcd, zookeeper, why = machine.result()
+            if why:
+                trouble |= {"etcd": why, "zookeeper": why}
+            return FrontEnd(etcd, zookeeper, take("mesos-master", master), take("marathon", marathon), trouble)
+
+
+NOT_UP = dict.fromkeys(("etcd", "zookeeper", "mesos-master", "marathon"), "its site is not up")
 
 
 def look(root: Path = ROOT) -> list[str]:
@@ -30,8 +189,11 @@ def look(root: Path = ROOT) -> list[str]:
     federation, problems = read_federation(root)
     if federation is None:
         raise ConfigError(with_lines(problems, root))
-    expected = len(set(federation.quorum_sites) & set(known_stacks(root)))
-    return quorum_trouble(judge(gather(federation)), expected) if expected else []
+    there = set(federation.quorum_sites) & set(known_stacks(root))
+    if not there:
+        return []
+    health = Watch(federation, root)()
+    return missing(health, dict.fromkeys(health.quorums, there))
 
 
 def wait(

@@ -14,7 +14,7 @@ Role = Literal[
 ]  # fmt: skip
 
 # The services on a machine, longest names first: a resource is called MACHINE-SERVICE.
-SERVICES = ("mesos-master", "mesos-agent", "zookeeper", "marathon", "calico", "etcd")
+SERVICES = ("mesos-master", "mesos-agent", "zookeeper", "marathon", "collector", "graphite", "calico", "etcd")
 QUORUM = ("etcd", "zookeeper", "mesos-master", "marathon")
 FRONT_END = "-front-end"
 IDENTITIES = ("CertificateAuthority", "Certificate", "SshKey", "WireGuardKey", "Password", "SigningKey")
@@ -83,6 +83,7 @@ def _owner(name: str) -> str:
         "-certificate",
         "-executors",
         "-etcd-root",
+        "-collector-client",
         "-docker",
         "-files",
         "-mesos",

@@ -59,6 +59,8 @@ def all_stacks(federation: Federation, sites: Mapping[str, SiteStack], pools: Ma
         images = {*SITE_IMAGES, *(QUORUM_IMAGES if federation.sites[name].quorum else ())}
         if name not in sites or sites[name].iaas == "docker":
             images.add("machine")
+        if federation.monitoring.enabled:
+            images |= {"collector", *(["graphite"] if federation.graphite_site == name else [])}
         out.append(Stack(name, "site", frozenset(images)))
     for name, pool in pools.items():
         out.append(Stack(name, "pool", frozenset(POOL_IMAGES[pool.via]), frozenset(pool.sites)))
@@ -73,14 +75,15 @@ def built_on(root: Path) -> dict[str, frozenset[str]]:
     return out
 
 
-def _matches(path: str, patterns: Iterable[str]) -> bool:
+def matches(path: str, patterns: Iterable[str]) -> bool:
+    """Whether the path fits one of the patterns."""
     return any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)
 
 
 def _image_of(path: str) -> str | None:
     """The image that the file is a part of; None for what no image holds (see tools/image_tags.py)."""
     parts = path.split("/")
-    if len(parts) < 3 or parts[0] != "images" or "tests" in parts or _matches(path, NOT_IN_IMAGES):
+    if len(parts) < 3 or parts[0] != "images" or "tests" in parts or matches(path, NOT_IN_IMAGES):
         return None
     return parts[1]
 
@@ -93,7 +96,7 @@ def _touches(path: str, stack: Stack, parts: Mapping[str, frozenset[str]]) -> bo
     if path.startswith("Pulumi.") and path.endswith(".yaml") and path != "Pulumi.yaml":
         name = path.removeprefix("Pulumi.").removesuffix(".yaml")
         return name == stack.name or name in stack.sites
-    return _matches(path, EVERYWHERE) and not _matches(path, NOWHERE)
+    return matches(path, EVERYWHERE) and not matches(path, NOWHERE)
 
 
 def changed_stacks(files: Iterable[str], stacks: Iterable[Stack], root: Path) -> Touched:
@@ -102,7 +105,7 @@ def changed_stacks(files: Iterable[str], stacks: Iterable[Stack], root: Path) ->
     A site's file counts for the pools that run there too: they are judged by its machines, and reached at its front-end."""
     there, changed, parts = list(stacks), sorted(set(files)), built_on(root)
     because = {s.name: tuple(f for f in changed if _touches(f, s, parts)) for s in there}
-    names = [f.removeprefix("Pulumi.").removesuffix(".yaml") for f in changed if _matches(f, ["Pulumi.*.yaml"])]
+    names = [f.removeprefix("Pulumi.").removesuffix(".yaml") for f in changed if matches(f, ["Pulumi.*.yaml"])]
     gone = tuple(n for n in names if not (root / f"Pulumi.{n}.yaml").exists())
     stacks_ = tuple(s.name for s in there if because[s.name] and s.name not in gone)
     return Touched(stacks_, gone, {n: because[n] for n in stacks_})

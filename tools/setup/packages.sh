@@ -1,8 +1,8 @@
 # Debian packages. Sourced by setup.sh.
 # shellcheck shell=bash disable=SC2154
 
-# The commands that the tools call, with the package that has each. dockerd needs iptables.
-commands="ssh=openssh-client debootstrap=debootstrap git=git jq=jq ip=iproute2 curl=curl make=make flock=util-linux"
+# The commands that the tools and the unit tests call, with the package that has each. dockerd needs iptables.
+commands="node=nodejs ssh=openssh-client debootstrap=debootstrap git=git jq=jq ip=iproute2 curl=curl make=make flock=util-linux"
 
 # Ends the script unless this user is root or may become it. $1 says what for.
 need_root() {
@@ -58,4 +58,17 @@ set_up_packages() {
 	say "packages: installing ${missing% }"
 	# shellcheck disable=SC2086
 	install $missing
+}
+
+# What only the live tests of the web page need: 130 MB that `make up` does without.
+set_up_browser() {
+	if { has chromium || has google-chrome || has google-chrome-stable; } && has chromedriver; then
+		say "browser: there"
+		return
+	fi
+	if grep -qs '^ID=ubuntu' /etc/os-release; then
+		fail "Ubuntu has Chromium only as a snap, which the tests can't drive" "Install Google Chrome and the chromedriver of its version."
+	fi
+	say "browser: installing chromium and chromium-driver"
+	install chromium chromium-driver
 }

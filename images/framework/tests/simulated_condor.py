@@ -46,13 +46,25 @@ class SimulatedStartd:
     sent: float = 0.0
     changed: bool = True
     registered: bool = False
+    # Counted once after each change of `jobs`: it is asked for far more often than it changes.
+    _free: Size | None = None
 
     @property
     def free(self) -> Size:
-        free = self.total
-        for size in self.jobs.values():
-            free = free - size
-        return free
+        if self._free is None:
+            self._free = self.total
+            for size in self.jobs.values():
+                self._free = self._free - size
+        return self._free
+
+    def claim(self, job: int, size: Size) -> None:
+        self._free = self.free - size
+        self.jobs[job], self.changed = size, True
+
+    def release(self, job: int) -> None:
+        if job in self.jobs:
+            del self.jobs[job]
+            self._free, self.changed = None, True
 
     @property
     def state(self) -> SlotState:
@@ -84,6 +96,7 @@ class SimulatedCondor:
         self.mute, self.lost_ads = mute, lost_ads
         self.now = 0.0
         self.jobs: dict[int, SimulatedJob] = {}
+        self.unfinished: dict[int, SimulatedJob] = {}  # of these, in the same order
         self.startds: dict[str, SimulatedStartd] = {}
         self.collector: dict[str, StartdAd] = {}
         self.ordered: dict[str, list[tuple[float, bool]]] = {}
@@ -171,10 +184,10 @@ class SimulatedCondor:
     # Jobs.
 
     def submit(self, job: SimulatedJob) -> None:
-        self.jobs[job.id] = job
+        self.jobs[job.id] = self.unfinished[job.id] = job
 
     def _end_jobs(self) -> None:
-        for job in self.jobs.values():
+        for job in list(self.unfinished.values()):
             if not job.on:
                 continue
             startd = self.startds.get(job.on)
@@ -189,38 +202,40 @@ class SimulatedCondor:
             job.unheard_since = 0.0
             if self.now >= job.ends:
                 job.done = True
+                del self.unfinished[job.id]
                 self._leave(job)
 
     def _leave(self, job: SimulatedJob) -> None:
         startd = self.startds.get(job.on)
-        if startd is not None and job.id in startd.jobs:
-            del startd.jobs[job.id]
-            startd.changed = True
+        if startd is not None:
+            startd.release(job.id)
         job.on, job.unheard_since = "", 0.0
 
     def _negotiate(self) -> None:
         """Matches by the collector's ads; whether the claim is granted is the startd's to say."""
         ads = [ad for ad in self.collector.values() if ad.state in (SlotState.FREE, SlotState.CLAIMED)]
         self.rng.shuffle(ads)
-        for job in self.jobs.values():
-            if not job.idle or job.queued > self.now:
+        granting = []
+        for ad in ads:
+            startd = self.startds.get(ad.task)
+            if startd is None or startd.draining or not startd.container.agent.reachable(self.now):
                 continue
-            for ad in ads:
-                if ad.site not in job.places:
-                    continue
-                startd = self.startds.get(ad.task)
-                if startd is None or startd.draining or not startd.container.agent.reachable(self.now):
-                    continue
-                carved = startd.carve(job.request)
-                if carved is None:
-                    continue
-                if startd.container.killed_at:
-                    continue  # it is shutting down
-                startd.jobs[job.id] = carved
-                startd.changed = True
-                job.on, job.ends = ad.task, self.now + job.length
-                job.runs.append(ad.task)
-                break
+            if not startd.container.killed_at:  # else it is shutting down
+                granting.append((ad, startd))
+        # What found no room; nor will the next of the same, since there is only less of it from here on.
+        full: set[tuple[Size, frozenset[str]]] = set()
+        for job in self.unfinished.values():
+            if not job.idle or job.queued > self.now or (job.request, job.places) in full:
+                continue
+            for ad, startd in granting:
+                carved = startd.carve(job.request) if ad.site in job.places else None
+                if carved is not None:
+                    startd.claim(job.id, carved)
+                    job.on, job.ends = ad.task, self.now + job.length
+                    job.runs.append(ad.task)
+                    break
+            else:
+                full.add((job.request, job.places))
 
     # What it tells.
 
@@ -230,7 +245,7 @@ class SimulatedCondor:
         groups: dict[tuple[Size, frozenset[str], str], int] = defaultdict(int)
         by_owner: dict[str, float] = defaultdict(float)
         running = 0
-        for job in self.jobs.values():
+        for job in self.unfinished.values():
             if job.idle and job.queued <= self.now:
                 groups[job.request, job.places, job.owner] += 1
             elif job.on:

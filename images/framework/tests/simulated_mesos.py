@@ -323,9 +323,11 @@ class SimulatedMesos:
                     f.inverse[f"I{self._numbers}"] = agent.id
                     f.news.append((f"I{self._numbers}", agent.id))
 
+    def _holds(self, name: str) -> float:
+        return sum(c.task.size.cpus for c in self.containers(name))
+
     def _offer(self) -> None:
         """All that is free of an agent goes to one framework: the one that holds least of those that want offers."""
-        holds = {f: sum(c.task.size.cpus for c in self.containers(f)) for f in self.frameworks}
         for agent in self.agents.values():
             if not agent.reachable(self.now) or agent.away or agent.id in self.silent:
                 continue
@@ -340,7 +342,7 @@ class SimulatedMesos:
             ]
             if not takers:
                 continue
-            taker = min(takers, key=lambda f: (holds[f.name], f.name))
+            taker = takers[0] if len(takers) == 1 else min(takers, key=lambda f: (self._holds(f.name), f.name))
             self._numbers += 1
             offer = Offer(
                 f"M{self._new_masters}-O{self._numbers}",
