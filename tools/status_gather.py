@@ -14,7 +14,7 @@ from typing import Any
 from components.fabric.links import linked_sites
 from components.spec import addresses
 from components.spec.loader import read_sites
-from components.spec.machines import machine_names
+from components.spec.machines import login_service, machine_names, rest_service
 from components.spec.model import Federation
 from components.spec.model import Pool as PoolModel
 from components.spec.validate import FEDERATION_STACK, read_pools
@@ -51,9 +51,8 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json], pools
                 services += ["collector"] if federation.monitoring.enabled else []
                 services += ["graphite"] if site == federation.graphite_site else []
                 here = {p: m for p, m in pools.items() if m.submit_node.site == site}
-                # As components/batch calls them; to import that takes as long as to ask the machines.
-                services += [f"login-{p}" for p in here]
-                services += [f"rest-{p}" for p, m in here.items() if m.via == "framework"]
+                services += [login_service(p) for p in here]
+                services += [rest_service(p) for p, m in here.items() if m.via == "framework"]
             container = f"{federation.name}-{name}" if embedded else ""
             machines.append(Machine(name, site, address, front_end, tuple(services), container))
     return Wanted(

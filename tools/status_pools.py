@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from components.spec.machines import rest_service
+
 from .status_facts import Facts, Framework, PoolWanted
 from .status_look import anew, listed, logs, up
 from .status_model import AppLine, Problem
@@ -53,7 +55,7 @@ def _by_framework(facts: Facts, pool: PoolWanted) -> Iterator[Problem]:
         return  # the way to it leads over that machine
     if found is None or not found.answers:
         why = found.trouble if found else "nobody asked it"
-        yield Problem(f"{name}: its framework does not answer ({why})", logs(end, f"rest-{name}"))
+        yield Problem(f"{name}: its framework does not answer ({why})", logs(end, rest_service(name)))
         return
     if found.gone:
         yield Problem(f"{name}: it was torn down, and its framework still stands", f"pulumi destroy -s {name}")

@@ -39,7 +39,7 @@ def add_entry(text: str, key: str, name: str, lines: Iterable[str]) -> str:
     if any(known.value == name for known, _ in node.value):
         raise ValueError(f"{key}.{name} is there already")
     indent = " " * node.value[0][0].start_mark.column
-    new = [f"{indent}{name}:\n", *(f"{indent}  {line}\n" for line in lines)]
+    new = [f"{indent}{_word(name)}:\n", *(f"{indent}  {line}\n" for line in lines)]
     have = text.splitlines(keepends=True)
     at = _last_line(node) + 1
     if have and not have[at - 1].endswith("\n"):
@@ -66,6 +66,11 @@ def remove_entry(text: str, key: str, name: str) -> str:
     ):
         start -= 1
     return "".join([*have[:start], *have[end:]])
+
+
+def _word(name: str) -> str:
+    """As YAML reads it back: `no` and `on` alone would be truth values."""
+    return name if yaml.safe_load(name) == name else f'"{name}"'
 
 
 def _indent(line: str) -> int:

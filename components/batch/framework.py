@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..cluster.container import ContainerSpec
+from ..spec.machines import rest_service
 from .apps import Health, single_app
 from .condor_config import collectors, framework_config, overhead
 from .role_containers import SITE, Container, RoleContainer, parameters, role_containers
@@ -174,7 +175,7 @@ def framework_app(spec: PoolSpec, image: str) -> Json:
 def rest_container(pool: str, image: str, front_end: str, port: int, framework: str) -> ContainerSpec:
     """The forwarder on the submit node's front-end that leads to the framework's REST. TLS goes through it unopened."""
     return ContainerSpec(
-        name=f"rest-{pool}",
+        name=rest_service(pool),
         image=image,
         env={"LISTEN": f"{front_end}:{port}", "TARGET": f"{framework}:{PORT}"},
         memory=64,

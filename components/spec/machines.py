@@ -72,3 +72,13 @@ def numbers(stack: SiteStack) -> Iterator[tuple[str, int, int]]:
     for name, group in stack.agent_groups.items():
         if group.count:
             yield f"agent_groups.{name}.first", group.first, group.first + group.count - 1
+
+
+def login_service(pool: str) -> str:
+    """The container on the submit node's front-end that leads users to its sshd."""
+    return f"login-{pool}"
+
+
+def rest_service(pool: str) -> str:
+    """The container on the submit node's front-end that leads to the REST of the pool's framework."""
+    return f"rest-{pool}"

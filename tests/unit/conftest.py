@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,17 @@ from tests.unit.mocks import MARK, Graph, record
 # How long an example takes says more of the machine's other work than of the code.
 settings.register_profile("aerie", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("aerie")
+
+
+@pytest.fixture(autouse=True)
+def loop_of_the_thread() -> Iterator[None]:
+    """Pulumi's outputs want one, and a test that ran before on this thread may have taken it away (asyncio.run does)."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()
+    asyncio.set_event_loop(None)
+
 
 BASE = Path(__file__).parent / "data" / "spec" / "base"
 IMAGES = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aerie.files import choose, plans
@@ -91,11 +91,14 @@ def test_what_is_there_or_is_not() -> None:
 NAMES = st.lists(st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True), min_size=2, max_size=5, unique=True)
 
 
+@example(["a", "no"], "", False)
 @given(NAMES, st.sampled_from(["", "\n", "# end\n", "other: 1\n", "\n# c\nother:\n  a: 1\n"]), st.booleans())
 def test_added_and_removed_is_as_before(names: list[str], tail: str, newline: bool) -> None:
     *have, new = names
     text = (
-        "sites:\n" + "".join(f"  # of {n}\n  {n}: {{lan: 10.0.{i}.0/24}}  # here\n" for i, n in enumerate(have)) + tail
+        "sites:\n"
+        + "".join(f"  # of {n}\n  '{n}': {{lan: 10.0.{i}.0/24}}  # here\n" for i, n in enumerate(have))
+        + tail
     )
     text = text if newline or tail else text.removesuffix("\n")
     added = add_entry(text, "sites", new, ["lan: 10.0.9.0/24"])
