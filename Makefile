@@ -67,6 +67,7 @@ soak: setup ## hours of the framework's simulated cluster, with faults; results 
 	@$(ENV); PYTHONPATH=images/framework:images/framework/tests $(PYTHON) images/framework/tests/simulated_cluster.py 1 $${SEEDS:-1000}
 	@$(ENV); $(PYTHON) images/marathon/tests/fuzz_http.py $${SECONDS_OF_REQUESTS:-600}
 	@$(ENV); $(PYTHON) -m pytest tests/live/soak_framework.py -s
+	@$(ENV); $(PYTHON) -m pytest tests/live --soak -m soak -s
 
 scaling: setup ## the figures and pictures of docs/scaling.md: some minutes
 	@$(ENV); $(PYTHON) -m tools.scaling

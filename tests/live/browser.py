@@ -25,7 +25,7 @@ _FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,860"),
 ]
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
-PATIENCE = 60.0  # seconds: a browser on a busy machine is slow
+PATIENCE = 120.0  # seconds: a browser on a busy machine is slow
 
 
 def _programs() -> tuple[str, str]:

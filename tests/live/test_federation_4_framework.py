@@ -80,6 +80,7 @@ def test_a_burst_grows_runs_once_and_shrinks(grid: FrameworkPool) -> None:
     )
 
 
+@pytest.mark.soak
 def test_a_burst_with_the_scheduler_killed_twice_and_the_mesos_leader_once(grid: FrameworkPool) -> None:
     clusters = grid.submit_mix("killed")
     wait_for("it grows", lambda: len(grid.elastic()) >= 2, 60)

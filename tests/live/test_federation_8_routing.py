@@ -174,6 +174,7 @@ def test_a_killed_daemon_stops_no_traffic(farm: Farm, probes: dict[str, Probe], 
     assert [each.lost for each in lost] == [0, 0]
 
 
+@pytest.mark.soak
 def test_running_traffic_outlives_the_control_plane(farm: Farm, probes: dict[str, Probe]) -> None:
     """One member of etcd, then all of it for a minute, with ZooKeeper, Mesos' masters and Marathon."""
     running = streams(probes, INSIDE, *BETWEEN)

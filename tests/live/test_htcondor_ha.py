@@ -41,6 +41,11 @@ def runs_negotiator(pool: Pool, index: int) -> bool:
     return bool(pool.inside(pool.manager(index), "pgrep condor_negotiat || true", check=False).strip())
 
 
+def known(pool: Pool, index: int, kind: str) -> str:
+    """The names that a central manager's own collector has of this kind."""
+    return pool.inside(pool.manager(index), f"condor_status -pool {ADDRESSES[index]} {kind} -af Name").strip()
+
+
 def test_one_negotiator_of_two(pool: Pool) -> None:
     start = time.monotonic()
     for index in (0, 1):
@@ -58,7 +63,7 @@ def test_one_negotiator_of_two(pool: Pool) -> None:
     for index in (0, 1):
         until("everybody in each collector", lambda index=index: len(negotiators(pool, index)) == 1)  # type: ignore[misc]
         for kind in ("-startd", "-schedd"):
-            assert pool.inside(pool.manager(index), f"condor_status -pool {ADDRESSES[index]} {kind} -af Name").strip()
+            until(f"{kind} there", lambda index=index, kind=kind: known(pool, index, kind))  # type: ignore[misc]
     for name in (pool.manager(0), pool.manager(1), "hc-ha-submit", "hc-ha-exec1"):
         until(f"health of {name}", lambda name=name: pool.healthy(name), 30)  # type: ignore[misc]
 
