@@ -23,8 +23,10 @@ _BROWSERS = ("chromium", "google-chrome", "google-chrome-stable")
 _FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,860"),
+    "--disable-features=BackForwardCache",  # pages that are left would keep their event streams, and a host has six connections
 ]
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+DRAWN = 15.0  # seconds from the load of the page to its first drawing, before it is loaded once more
 PATIENCE = 120.0  # seconds: a browser on a busy machine is slow
 
 
@@ -59,9 +61,12 @@ class Browser:
         def loaded() -> bool:
             self.driver.get("about:blank")  # another # alone would be the same page
             self.driver.get(url)
-            return bool(self.all(".top"))
+            end = time.monotonic() + DRAWN
+            while not (there := self.all(".top")) and time.monotonic() < end:
+                time.sleep(0.1)
+            return bool(there)
 
-        self.until(lambda: loaded() or self.all(".top"), f"{url} is loaded")
+        self.until(loaded, f"{url} is loaded")
 
     def script(self, text: str, *values: Any) -> Any:
         return self.driver.execute_script(text, *values)
@@ -154,6 +159,7 @@ def browser() -> Iterator[Browser]:
         driver = webdriver.Chrome(options=options, service=Service(driver_path))
         try:
             driver.set_script_timeout(PATIENCE)
+            driver.set_page_load_timeout(DRAWN)  # then it is loaded once more
             yield Browser(driver)
         finally:
             driver.quit()

@@ -152,7 +152,7 @@ def test_a_pool_is_added_and_taken_away_by_the_command(farm: Farm) -> None:
         assert refused.returncode == 1 and "demo, extra stand on torino, nothing was changed" in refused.stderr
     finally:
         done = farm.run(AERIE, "destroy", "extra", "--yes")
-    assert re.search(r"extra: done in \S+ s \(\d+ delete\)", done.stdout)
+    assert re.search(r"extra: done in \S+ s \(\d+ delete\b", done.stdout)
     assert not [t for t in tasks(farm) if t.startswith("extra_")]
     assert "Pulumi.extra.yaml is deleted" in farm.run(AERIE, "pool", "remove", "extra").stdout
     assert farm.run("git", "status", "--porcelain").stdout == ""
