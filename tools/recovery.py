@@ -26,11 +26,15 @@ def stale_locks(locks: Iterable[Mapping[str, Any]], host: str, alive: Callable[[
 
 
 def half_made(state: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(type, name) of Docker objects whose creation a stack's state had begun and not ended."""
+    """(type, name) of Docker objects whose creation a stack's state had begun and not ended. Pulumi keeps such an entry also when a
+    later run has made the resource."""
     deployment = state.get("checkpoint", state).get("latest") or {}
+    there = {resource["urn"] for resource in deployment.get("resources") or []}
     out = []
     for operation in deployment.get("pending_operations") or []:
         resource = operation["resource"]
+        if resource.get("urn") in there:
+            continue
         kind, name = resource["type"], (resource.get("inputs") or {}).get("name")
         if operation["type"] == "creating" and kind in KINDS and isinstance(name, str):
             out.append((kind, name))
@@ -55,14 +59,23 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
+def _locks(home: Path, stack: str, project: str) -> dict[Path, dict[str, Any]]:
+    folder = home / "state" / ".pulumi" / "locks" / "organization" / project / stack
+    return {file: _read(file) for file in folder.glob("*.json")} if folder.is_dir() else {}
+
+
+def locked(home: Path, stack: str, project: str = "aerie") -> bool:
+    """Whether a run on the stack goes on, or was cut off and nothing has been done about that yet."""
+    return bool(_locks(home, stack, project))
+
+
 def recover(home: Path, stack: str, federation: str, project: str = "aerie") -> list[str]:
     """Frees the stack if nobody holds it any more, and removes what was half made; what it did, in words.
 
     Only objects that carry the federation's label are removed.
     """
     did = []
-    folder = home / "state" / ".pulumi" / "locks" / "organization" / project / stack
-    locks = {file: _read(file) for file in folder.glob("*.json")} if folder.is_dir() else {}
+    locks = _locks(home, stack, project)
     if stale_locks(locks.values(), socket.gethostname(), _alive):
         # As `pulumi cancel` does, which needs the stack's program and plugins to be well for it.
         for file in locks:

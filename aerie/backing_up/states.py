@@ -21,11 +21,6 @@ def resources(state: Mapping[str, Any]) -> list[State]:
     return found
 
 
-def in_midst(state: Mapping[str, Any]) -> bool:
-    """Whether a run goes on, or was cut off."""
-    return bool((state.get("deployment") or {}).get("pending_operations"))
-
-
 def outputs(state: Mapping[str, Any]) -> State:
     """The stack's outputs; secret ones are sealed."""
     for resource in resources(state):

@@ -17,6 +17,7 @@ from components.spec.validate import FEDERATION_STACK
 from tools.image_tags import image_tags
 from tools.login import aerie_home
 from tools.reach import Place, at_once, places
+from tools.recovery import locked
 from tools.stacks import order, outputs
 from tools.status_stacks import known_stacks
 
@@ -107,7 +108,8 @@ def _states(the: Here) -> dict[str, dict[str, Any]]:
     if FEDERATION_STACK not in names:
         raise Refused(f"the federation {the.federation.name} is not up: there is nothing to keep", "aerie up")
     found = dict(zip(names, at_once(lambda name: pulumi.export(name, the.root), names), strict=True))
-    if busy := [name for name, state in found.items() if states.in_midst(state)]:
+    home = aerie_home(the.federation)
+    if busy := [name for name in names if locked(home, name)]:
         raise Refused(
             f"a run on {', '.join(busy)} goes on, or was cut off",
             f"wait for its end; if it was cut off: aerie up {busy[0]}",

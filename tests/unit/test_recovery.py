@@ -7,8 +7,9 @@ import os
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
-from tools.recovery import half_made, recover, stale_locks
+from tools.recovery import half_made, locked, recover, stale_locks
 
 
 def test_a_lock_is_stale_only_if_its_process_ended_here() -> None:
@@ -22,7 +23,7 @@ def test_a_lock_is_stale_only_if_its_process_ended_here() -> None:
 
 def test_only_docker_objects_whose_creation_had_begun_are_half_made() -> None:
     def operation(kind: str, what: str, name: str) -> dict[str, object]:
-        return {"type": what, "resource": {"type": kind, "inputs": {"name": name}}}
+        return {"type": what, "resource": {"urn": f"urn:{name}", "type": kind, "inputs": {"name": name}}}
 
     container = "docker:index/container:Container"
     pending = [
@@ -31,12 +32,15 @@ def test_only_docker_objects_whose_creation_had_begun_are_half_made() -> None:
         operation("command:remote:Command", "creating", "x"),
         operation("docker:index/volume:Volume", "creating", "aerie-torino-agent-3-docker"),
     ]
-    state = {"version": 3, "checkpoint": {"latest": {"pending_operations": pending}}}
+    state: dict[str, Any] = {"version": 3, "checkpoint": {"latest": {"pending_operations": pending}}}
     assert half_made(state) == [
         (container, "aerie-torino-agent-3"),
         ("docker:index/volume:Volume", "aerie-torino-agent-3-docker"),
     ]
     assert half_made({}) == []
+    # A later run has made the machine: it is one in use, and Pulumi's note of the first try stays all the same.
+    state["checkpoint"]["latest"]["resources"] = [{"urn": "urn:aerie-torino-agent-3"}]
+    assert half_made(state) == [("docker:index/volume:Volume", "aerie-torino-agent-3-docker")]
 
 
 def test_a_lock_of_a_dead_process_is_taken_away_and_no_other(tmp_path: Path) -> None:
@@ -46,6 +50,7 @@ def test_a_lock_of_a_dead_process_is_taken_away_and_no_other(tmp_path: Path) -> 
     ended.wait()
     dead = {"pid": ended.pid, "hostname": socket.gethostname()}
     (folder / "a.json").write_text(json.dumps(dead))
+    assert locked(tmp_path, "cnaf") and not locked(tmp_path, "bari")
     assert recover(tmp_path, "cnaf", "aerie") == ["cnaf: freed from a run that was cut off"]
     assert list(folder.iterdir()) == []
     for other in ({**dead, "pid": os.getpid()}, {**dead, "hostname": "elsewhere"}, {}):
