@@ -61,6 +61,7 @@ def test_what_a_collector_is_told_and_given(graphs: Graphs) -> None:
         "COLLECTOR_QUORUM": "yes",
         "COLLECTOR_GRAPHITE": "172.31.1.10:2004",
         "COLLECTOR_INTERVAL": "10",
+        "COLLECTOR_MEMBERS": "172.31.1.10,172.31.2.10,172.31.3.10",
     }
     given = files(graph["torino-front-end-collector"])
     assert set(given) == {"ca.crt", "operator", "admin", "client.crt", "client.key"}
