@@ -8,6 +8,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import requests
 
@@ -15,6 +16,7 @@ from .config import Mistake
 from .notices import Notice, mail, payload
 
 TIME = 10.0  # seconds
+PLACE = "{token}"
 LATER = (408, 425, 429)  # what a webhook says that wants the same once more
 
 
@@ -31,17 +33,23 @@ class Receiver(Protocol):
 
 @dataclass(frozen=True)
 class Webhook:
-    """A POST of JSON; `token` goes as `Authorization: Bearer`, if there is one."""
+    """A POST of JSON. `token`, if there is one, goes where the URL has {token}, else as `Authorization: Bearer`."""
 
     url: str
     token: str = ""
     name: str = "webhook"
 
     def send(self, notice: Notice) -> None:
-        headers = {"User-Agent": "aerie-collector"} | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
-        with requests.Session() as session:
-            session.trust_env = False  # no ~/.netrc, which would replace the token
-            answer = session.post(self.url, json=payload(notice), headers=headers, timeout=TIME, allow_redirects=False)
+        headers = {"User-Agent": "aerie-collector"}
+        if self.token and PLACE not in self.url:
+            headers["Authorization"] = f"Bearer {self.token}"
+        try:
+            with requests.Session() as session:
+                session.trust_env = False  # no ~/.netrc, which would replace the token
+                url = self.url.replace(PLACE, self.token)
+                answer = session.post(url, json=payload(notice), headers=headers, timeout=TIME, allow_redirects=False)
+        except requests.RequestException as error:  # whose words have the URL, and so may have the token
+            raise OSError(f"{urlsplit(self.url).netloc}: {type(error).__name__}") from None
         if 400 <= answer.status_code < 500 and answer.status_code not in LATER:
             raise Refused(f"it answers {answer.status_code}")
         if answer.status_code >= 300:
@@ -94,9 +102,9 @@ def receivers(file: Path) -> list[Receiver]:
     try:
         data = json.loads(file.read_text())
         out: list[Receiver] = []
-        if hook := data.get("webhook"):
+        if (hook := data.get("webhook")) is not None:
             out.append(Webhook(hook["url"], hook.get("token", "")))
-        if post := data.get("mail"):
+        if (post := data.get("mail")) is not None:
             host, _, port = post["server"].rpartition(":")
             out.append(
                 Mail(post["to"], post["sender"], host, int(port), post["tls"], post.get("user", ""), post.get("password", ""))
