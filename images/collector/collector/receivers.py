@@ -25,7 +25,8 @@ class Refused(Exception):
 
 
 class Receiver(Protocol):
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def send(self, notice: Notice) -> None:
         """Raises Refused, or OSError for what may go better the next time."""
