@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_docker as docker
 
 from .iaas.docker import LABEL, PUSH_REGISTRY, network_name
 from .identity.resources import Certificate, CertificateAuthority, Password, SshKey, WireGuardKey
+from .outputs import secret
 from .spec.model import Federation as FederationSpec
 from .spec.rules import PASSWORDS
 
 
 @dataclass
 class FederationArgs:
-    """`rotate` renews single identities: NAME -> a number that was not there before. `images` are tags by name."""
+    """`rotate` renews single identities: NAME -> a number that was not there before. `images` are tags by name.
+    `alerts`: secrets for the receivers of alerts, by their key in the configuration."""
 
     spec: FederationSpec
     rotate: Mapping[str, int]
     images: Mapping[str, str]
+    alerts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Federation(pulumi.ComponentResource):
@@ -39,6 +42,7 @@ class Federation(pulumi.ComponentResource):
             "calico", self.ca.certificate, self.ca.private_key, "calico", [], generation("calico"), child
         )
         self.passwords = {what: Password(what, generation(what), child) for what in PASSWORDS}
+        self._alerts = {what: secret(pulumi.Output.from_input(text)) for what, text in args.alerts.items()}
         self.ssh = {s: SshKey(f"ssh-{s}", f"{spec.name} {s}", generation(f"ssh-{s}"), child) for s in spec.sites}
         self.wireguard = {s: WireGuardKey(f"wireguard-{s}", generation(f"wireguard-{s}"), child) for s in spec.sites}
         if spec.embedded:
@@ -79,13 +83,12 @@ class Federation(pulumi.ComponentResource):
 
     def outputs(self) -> dict[str, pulumi.Output[object] | dict[str, pulumi.Output[object]]]:
         """What the other stacks read. Whatever opens something is a secret."""
-        secret = pulumi.Output.secret
         return {
             "ca_certificate": self.ca.certificate,
             "ca_private_key": secret(self.ca.private_key),
             "calico_certificate": self.calico.certificate,
             "calico_private_key": secret(self.calico.private_key),
-            "passwords": secret(pulumi.Output.all(**{k: p.value for k, p in self.passwords.items()})),
+            "passwords": secret(pulumi.Output.all(**{k: p.value for k, p in self.passwords.items()}, **self._alerts)),
             "ssh_private_keys": secret(pulumi.Output.all(**{s: k.private_key for s, k in self.ssh.items()})),
             "ssh_public_keys": pulumi.Output.all(**{s: k.public_key for s, k in self.ssh.items()}),
             "wireguard_private_keys": secret(

@@ -22,6 +22,7 @@ from .site import FederationOutputs, Site, SiteArgs
 from .spec import addresses
 from .spec.loader import read_federation
 from .spec.machines import reached_at
+from .spec.monitoring_rules import PASSWORD, TOKEN
 from .spec.validate import FEDERATION_STACK, Plan, plan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +37,10 @@ def configuration(namespace: str) -> dict[str, Any]:
     """The stack's values of a namespace: the project's, a provider's."""
     given: dict[str, str] = json.loads(os.environ.get("PULUMI_CONFIG") or "{}")
     prefix = f"{namespace}:"
-    return {k.removeprefix(prefix): yaml.safe_load(v) for k, v in given.items() if k.startswith(prefix)}
+    values = {k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}
+    return {
+        k: v if k in (TOKEN, PASSWORD) else yaml.safe_load(v) for k, v in values.items()
+    }  # texts, whatever is in them
 
 
 def federation_outputs() -> FederationOutputs:
@@ -56,7 +60,9 @@ def build(the: Plan, root: Path = ROOT, floating_ip: str | None = None) -> dict[
     tags = image_tags(root)
     references = {name: f"{the.federation.images.registry}/aerie/{name}:{tag}" for name, tag in tags.items()}
     if the.own is not None:
-        federation = Federation(the.federation.name, FederationArgs(the.federation, the.own.rotate, tags))
+        given = {TOKEN: the.own.alerts_webhook_token, PASSWORD: the.own.alerts_mail_password}
+        alerts = {name: value for name, value in given.items() if value}
+        federation = Federation(the.federation.name, FederationArgs(the.federation, the.own.rotate, tags, alerts))
         return dict(federation.outputs())
     shared = federation_outputs()
     if the.site is not None:

@@ -222,6 +222,7 @@ class Site(pulumi.ComponentResource):
             {**self._tls(machine), "password": shared.password("graphite")}
             if self._name == args.federation.graphite_site
             else None,
+            shared.passwords,
             self._generation(f"{machine.name}-collector-client"),
         )
 

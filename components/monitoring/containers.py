@@ -8,6 +8,7 @@ from ..spec import addresses
 from ..spec.model import Federation
 
 VIEWER = "viewer"  # who may ask Graphite; it knows no other user
+STATE = "collector-state"  # the volume: which alerts fire
 INTERVAL = 10  # seconds between two rounds; the first retention in images/graphite/storage-schemas.conf
 
 
@@ -28,7 +29,7 @@ def graphite_container(machine: Machine, image: str) -> ContainerSpec:
 def collector_container(federation: Federation, machine: Machine, image: str) -> ContainerSpec:
     """What asks the site's services and sends to Graphite. It listens to nobody, and has no right but the engine's socket.
 
-    Which machines there are, and which tunnels, it hears from BIRD and the VPN: another agent, another site change nothing here.
+    Which machines there are, and which tunnels, it hears from BIRD and the VPN: another agent, another site without a quorum member change nothing here.
     """
     site = federation.sites[machine.site]
     graphite = federation.graphite_site
@@ -44,8 +45,9 @@ def collector_container(federation: Federation, machine: Machine, image: str) ->
             "COLLECTOR_QUORUM": "yes" if site.quorum else "no",
             "COLLECTOR_GRAPHITE": f"{addresses.front_end(federation, graphite)}:{addresses.CARBON_PICKLE}",
             "COLLECTOR_INTERVAL": str(INTERVAL),
+            **({"COLLECTOR_MEMBERS": ",".join(addresses.quorum_addresses(federation).values())} if site.quorum else {}),
         },
-        mounts=("/run/docker.sock:/run/docker.sock",),
+        mounts=("/run/docker.sock:/run/docker.sock", f"{STATE}:/var/lib/collector"),
         options=("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only"),
         memory=128,
         ready="docker exec collector collector-health",

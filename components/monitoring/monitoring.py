@@ -13,6 +13,7 @@ from ..identity.resources import Certificate
 from ..outputs import secret
 from ..spec.model import Federation
 from .containers import VIEWER, collector_container, graphite_container
+from .receivers import receivers_text
 
 Text = pulumi.Input[str]
 
@@ -21,7 +22,8 @@ Text = pulumi.Input[str]
 class MonitoringArgs:
     """`operator` and `admin` are the passwords by which Mesos and Marathon are asked; `admin` is None at a site without a quorum
     member, which has no Marathon. `graphite` is there at the site that holds it: server.crt, server.key, and `password`, by which
-    the render API is asked. `generation` is that of the collector's certificate."""
+    the render API is asked. `generation` is that of the collector's certificate. `passwords` are all of the federation's, among them
+    what receivers of alerts want."""
 
     federation: Federation
     site: str
@@ -32,6 +34,7 @@ class MonitoringArgs:
     operator: pulumi.Output[str]
     admin: pulumi.Output[str] | None
     graphite: Mapping[str, Text] | None
+    passwords: pulumi.Output[dict[str, str]]
     generation: int = 0
 
 
@@ -57,6 +60,9 @@ class Monitoring(pulumi.ComponentResource):
                 child,
             )
             files |= {"admin": args.admin, "client.crt": client.certificate, "client.key": client.private_key}
+        alerts = args.federation.monitoring.alerts
+        if alerts.webhook or alerts.mail:
+            files["alerts"] = secret(args.passwords.apply(lambda all_: receivers_text(alerts, all_)))
         collector = collector_container(args.federation, machine, args.images["collector"])
         Service(f"{machine.name}-collector", ServiceArgs(machine, collector, files), child)
         self.register_outputs({})

@@ -125,6 +125,31 @@ GroupName = Annotated[
     ),
 ]
 
+Url = Annotated[
+    str,
+    matches(
+        r"https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[^\s@]*)?",
+        "is no address of a webhook|write such as https://alerts.example.org/aerie; a token is set by pulumi config set --secret alerts_webhook_token",
+    ),
+]
+MailAddress = Annotated[
+    str,
+    matches(r"[A-Za-z0-9._+-]+@[A-Za-z0-9.-]*[A-Za-z0-9]", "is no mail address|write such as farm@example.org"),
+]
+MailServer = Annotated[
+    str, matches(r"[A-Za-z0-9.-]+:\d{1,5}", "is no mail server|write HOST:PORT, such as smtp.example.org:587")
+]
+
+
+def _sealed(value: Any) -> Any:
+    """In the file a secret is `{secure: v1:...}`; Pulumi hands the program what is in it."""
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        return str(value["secure"])
+    return value
+
+
+SealedText = Annotated[str, BeforeValidator(_sealed)]  # a secret of a stack's configuration
+
 Rotation = dict[str, Annotated[int, Field(ge=0)]]  # identity -> which generation of it
 
 

@@ -18,14 +18,18 @@ from .fields import (
     Device,
     GroupLabel,
     GroupName,
+    MailAddress,
+    MailServer,
     Model,
     Name,
     Prefix6,
     PublicKey,
     Rotation,
+    SealedText,
     SiteName,
     Ulimit,
     UlimitName,
+    Url,
     UserName,
     VariableName,
     matches,
@@ -77,11 +81,31 @@ class Site(Model):
     reflectors: list[str] | None = None
 
 
+class AlertMail(Model):
+    """Mails of alerts: `server` is HOST:PORT; `user`, if it wants one, has the password `aerie:alerts_mail_password`."""
+
+    to: MailAddress
+    sender: MailAddress
+    server: MailServer
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    user: Annotated[str, matches(r"[^\s:]{1,200}", "is no user|write the name that the mail server knows")] | None = (
+        None
+    )
+
+
+class Alerts(Model):
+    """Who is told of alerts; nobody if not given."""
+
+    webhook: Url | None = None
+    mail: AlertMail | None = None
+
+
 class Monitoring(Model):
     """Metrics of every site, kept by Graphite at `site`: the first site with a quorum member if not given."""
 
     enabled: bool = True
     site: SiteName | None = None
+    alerts: Alerts = Alerts()
 
 
 class Federation(Model):
@@ -107,9 +131,11 @@ class Federation(Model):
 
 
 class FederationStack(Model):
-    """Pulumi.federation.yaml."""
+    """Pulumi.federation.yaml. The secrets are for the receivers of `monitoring.alerts`."""
 
     rotate: Rotation = {}
+    alerts_webhook_token: SealedText | None = None
+    alerts_mail_password: SealedText | None = None
 
 
 class MachineSize(Model):

@@ -13,7 +13,7 @@ from . import addresses
 from .dual_stack import dual_stack_problems
 from .link_rules import link_problems
 from .model import Federation, FederationStack
-from .monitoring_rules import monitoring_problems
+from .monitoring_rules import alert_secret_problems, monitoring_problems
 from .problems import Problem
 
 FEDERATION = "federation.yaml"
@@ -210,7 +210,8 @@ def rotation_problems(rotate: Mapping[str, int], known: list[str], file: str, pl
 
 def own_problems(stack: FederationStack, federation: Federation, file: str) -> list[Problem]:
     """Everything wrong between Pulumi.federation.yaml and federation.yaml."""
-    return rotation_problems(stack.rotate, identities(federation), file)
+    found = rotation_problems(stack.rotate, identities(federation), file)
+    return [*found, *alert_secret_problems(stack, federation, file)]
 
 
 def placeholder_problems(file: str, data: object, place: str = "") -> list[Problem]:

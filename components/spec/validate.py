@@ -8,6 +8,7 @@ from typing import Any
 
 from .loader import parse, read_federation, read_sites, read_yaml, stack_values
 from .model import Federation, FederationStack, Pool, PoolStack, SiteStack
+from .monitoring_rules import plain_problems
 from .pool_rules import pool_problems
 from .problems import ConfigError, Problem, with_lines
 from .rough import beyond, rough
@@ -77,6 +78,11 @@ def plan(root: Path, stack: str, values: dict[str, Any], host: HostNetworks = ()
         own, found = parse(FederationStack, values, file)
         if own:
             found = own_problems(own, federation, file)
+        plain = list(plain_problems(stack_values(read_yaml(root / file)[0]), file))
+        found = [
+            *(p for p in found if p.place not in {each.place for each in plain}),
+            *plain,
+        ]  # which may show the secret
         result = Plan(stack, federation, sites, own=own, pools=pools)
     elif not (root / file).is_file():
         found = [Problem(file, "(whole file)", "the file is missing", f"write it beside Pulumi.yaml, in {root}")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -117,6 +118,28 @@ def test_nothing_is_lost_nor_in_error_and_it_is_cheap(graphite: Graphite) -> Non
     assert len(used) == len(SITES) and max(used.values()) < 100e6, used
     cores = {n: sum(v) / len(v) for n, v in graphite.values("*.containers.{collector,graphite}.cpus.used").items() if v}
     assert len(cores) == len(SITES) + 1 and sum(cores.values()) < 0.1, cores
+
+
+def test_a_session_that_is_cut_fires_an_alert_and_its_return_ends_it(farm: Farm) -> None:
+    """BGP (TCP 179) between the front-end and one of its agents is cut; BIRD notices by its hold time."""
+
+    def alerts() -> list[dict[str, Any]]:
+        """What the collector prints; it ends with 1 if something fires."""
+        shown = farm.on("torino-front-end", "docker", "exec", "collector", "collector-alerts", "--json", check=False)
+        return [a for a in json.loads(shown) if a["rule"] == "bgp_session_down"]
+
+    address = farm.outputs("torino")["machines"]["torino-agent-1"]
+    wait_for("no session is down", lambda: alerts() == [], 120, every=2)
+    rules = [["-p", "tcp", "-s", address, port, "179", "-j", "DROP"] for port in ("--dport", "--sport")]
+    for rule in rules:
+        farm.on("torino-front-end", "iptables", "-w", "-I", "INPUT", *rule)
+    try:
+        (alert,) = wait_for("the alert fires", alerts, 180, every=2)  # after 15 s of hold time and 60 s of the rule
+        assert alert["labels"] == {"peer": metrics.part(address)} and alert["site"] == "torino"
+    finally:
+        for rule in rules:
+            farm.on("torino-front-end", "iptables", "-w", "-D", "INPUT", *rule)
+    wait_for("the alert ends", lambda: alerts() == [], 240, every=2)
 
 
 def test_points_are_of_now(graphite: Graphite) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,12 +90,16 @@ class Checkout:
         data, _ = read_yaml(self.root / f"Pulumi.{stack}.yaml")
         return plan(self.root, stack, stack_values(data), [], self.home)
 
-    def graph(self, stack: str, preview: bool = False) -> Graph:
-        """What `pulumi up` (or `preview`) of the stack registers."""
+    def graph(self, stack: str, preview: bool = False, more_passwords: Mapping[str, str] | None = None) -> Graph:
+        """What `pulumi up` (or `preview`) of the stack registers. `more_passwords`: what else the federation's stack hands on."""
         the = self.plan(stack)
         names = list(the.federation.sites)
         host_keys = {f"{s}-front-end": f"ssh-ed25519 AAAA {s}-front-end" for s in names}
-        stacks = {"federation": federation_state(names)} | {s: ({"host_keys": host_keys}, []) for s in names}
+        state, secrets = federation_state(names)
+        state["passwords"] |= more_passwords or {}
+        stacks: dict[str, tuple[dict[str, Any], list[str]]] = {"federation": (state, secrets)} | {
+            s: ({"host_keys": host_keys}, []) for s in names
+        }
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(program, "image_tags", lambda _: self.tags)
             return record(lambda: program.build(the, self.root), stack, preview, stacks)

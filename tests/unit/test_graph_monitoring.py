@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from components.monitoring.receivers import receivers_text
+from components.program import configuration
+from components.spec.model import AlertMail, Alerts
 from tests.unit.conftest import Checkout, Graphs
-from tests.unit.mocks import Graph
+from tests.unit.mocks import MARK, Graph, secret_paths
 from tests.unit.test_graph_stacks import add_site, files
 
 
@@ -61,12 +65,72 @@ def test_what_a_collector_is_told_and_given(graphs: Graphs) -> None:
         "COLLECTOR_QUORUM": "yes",
         "COLLECTOR_GRAPHITE": "172.31.1.10:2004",
         "COLLECTOR_INTERVAL": "10",
+        "COLLECTOR_MEMBERS": "172.31.1.10,172.31.2.10,172.31.3.10",
     }
     given = files(graph["torino-front-end-collector"])
     assert set(given) == {"ca.crt", "operator", "admin", "client.crt", "client.key"}
     assert (given["operator"], given["admin"]) == ("TOPSECRET mesos-operator", "TOPSECRET marathon-admin")
     client = next(r for r in graph.of(":Certificate") if r.name == "torino-front-end-collector-client")
     assert client.inputs["common_name"] == "collector", "no user of etcd's, so it sees no key"
+
+
+RECEIVERS = {
+    "webhook": "https://alerts.example.org/aerie",
+    "mail": {"to": "ops@x.org", "sender": "farm@x.org", "server": "smtp.x.org:587", "user": "farm"},
+}
+SECRETS = {"alerts_webhook_token": f"{MARK} token: *x", "alerts_mail_password": f"{MARK} yes"}
+
+
+def sealed(data: Any) -> None:
+    data["config"].update({f"aerie:{name}": {"secure": f"v1:{text}"} for name, text in SECRETS.items()})
+
+
+def test_the_federation_hands_on_the_secrets_of_receivers_as_secrets(checkout: Checkout) -> None:
+    monitoring(checkout, alerts=RECEIVERS).change("Pulumi.federation.yaml", sealed)
+    value, secret = checkout.graph("federation").outputs["passwords"]
+    assert secret and {name: value[name] for name in SECRETS} == {n: f"v1:{text}" for n, text in SECRETS.items()}
+
+
+def test_pulumi_hands_secrets_over_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that YAML would take for something else."""
+    given = {"alerts_webhook_token": "*x: {", "alerts_mail_password": "12345", "rotate": '{"ca":1}'}
+    monkeypatch.setenv("PULUMI_CONFIG", json.dumps({f"aerie:{k}": v for k, v in given.items()}))
+    assert configuration("aerie") == given | {"rotate": {"ca": 1}}
+
+
+def test_a_collector_gets_its_receivers_in_a_file_and_nowhere_else(checkout: Checkout) -> None:
+    monitoring(checkout, alerts=RECEIVERS)
+    graph = checkout.graph("cnaf", more_passwords=SECRETS)
+    service = graph["cnaf-front-end-collector"]
+    assert json.loads(files(service)["alerts"]) == {
+        "webhook": {"url": RECEIVERS["webhook"], "token": SECRETS["alerts_webhook_token"]},
+        "mail": {**RECEIVERS["mail"], "tls": "starttls", "password": SECRETS["alerts_mail_password"]},  # type: ignore[dict-item]
+    }
+    assert MARK not in service.inputs["create"] and "stdin" in secret_paths(service.wire)
+
+
+def test_without_receivers_there_is_no_file_of_them(checkout: Checkout, graphs: Graphs) -> None:
+    assert "alerts" not in files(graphs("torino")["torino-front-end-collector"])
+    monitoring(checkout, alerts={"webhook": "http://10.0.0.5:9000/"})
+    given = json.loads(files(checkout.graph("torino")["torino-front-end-collector"])["alerts"])
+    assert given == {"webhook": {"url": "http://10.0.0.5:9000/"}}
+
+
+@pytest.mark.parametrize(
+    ("alerts", "said"),
+    [
+        (Alerts(mail=AlertMail(**RECEIVERS["mail"])), "--secret alerts_mail_password, then"),  # type: ignore[arg-type]
+        (Alerts(webhook="https://x.org/{token}"), "--secret alerts_webhook_token, then"),
+    ],
+)
+def test_a_secret_that_is_missing_is_asked_for(alerts: Alerts, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        receivers_text(alerts, {})
+
+
+def test_what_fires_outlives_the_container(graphs: Graphs) -> None:
+    script = graphs("cnaf")["cnaf-front-end-collector"].inputs["create"]
+    assert "-v collector-state:/var/lib/collector " in script
 
 
 def test_graphites_files(graphs: Graphs) -> None:

@@ -15,8 +15,10 @@ from .config import Config, Mistake, from_environment
 from .docker import Asked, Docker
 from .graphite import Sender, named
 from .http import Web
+from .receivers import receivers
 from .rounds import Rounds
 from .sources import Source, bgp, containers, etcd, itself, marathon, mesos, pools, vpn, zookeeper
+from .watch import Watch
 
 DONE = Path("/dev/shm/collector-round")  # its time is that of the last round: collector-health
 SLACK = 0.02  # seconds
@@ -40,10 +42,12 @@ def sources(config: Config) -> list[Source]:
     if config.quorum:
         client = (str(config.files / "client.crt"), str(config.files / "client.key"))
         admin = ("admin", config.secret("admin"))
+        members = len(config.members)
+        others = [(address, ZOOKEEPER) for address in config.members if address != config.address]
         out += [
-            etcd.Etcd(Web(f"https://{config.address}:{ETCD}", config.ca, certificate=client)),
-            zookeeper.ZooKeeper(config.address, ZOOKEEPER),
-            mesos.Master(Web(f"https://{config.address}:{MASTER}", config.ca, operator)),
+            etcd.Etcd(Web(f"https://{config.address}:{ETCD}", config.ca, certificate=client), members),
+            zookeeper.ZooKeeper((config.address, ZOOKEEPER), others),
+            mesos.Master(Web(f"https://{config.address}:{MASTER}", config.ca, operator), members),
             marathon.Marathon(
                 Web(f"https://{config.address}:{MARATHON}", config.ca, admin), f"{config.address}:{MARATHON}"
             ),
@@ -60,9 +64,11 @@ def run(config: Config, end: threading.Event) -> None:
     """Until `end`."""
     buffer = Buffer(POINTS)
     sender = Sender(buffer, config.graphite)
+    rounds = Rounds(sources(config), config.interval * 0.8)
+    watch = Watch(config.federation, config.site, config.state, receivers(config.files / "alerts"))
     sending = threading.Thread(target=sender.run, name="sender")
     sending.start()
-    rounds = Rounds(sources(config), config.interval * 0.8)
+    watch.start()
     try:
         while True:  # the first round at once, so that it is soon known to work
             now = int(time.time() // config.interval * config.interval)
@@ -73,6 +79,7 @@ def run(config: Config, end: threading.Event) -> None:
                 "collector.sent": float(buffer.sent),
                 "collector.connected": float(sender.connected),
             }
+            values |= watch.after(values, time.time())
             values["collector.points"] = float(len(values) + 1)
             buffer.put(Batch(now, named(config.prefix, values)))
             DONE.touch()
@@ -80,6 +87,7 @@ def run(config: Config, end: threading.Event) -> None:
                 return
     finally:
         sender.stop()
+        watch.stop()
         sending.join()
 
 

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, ip_network
 from pathlib import Path
 
 FILES = Path("/etc/aerie/collector")
+STATE = Path("/var/lib/collector")
 
 
 class Mistake(ValueError):
@@ -17,7 +18,8 @@ class Mistake(ValueError):
 @dataclass(frozen=True)
 class Config:
     """`address`: the front-end's own in the LAN; `interval`: seconds between two rounds; `files`: ca.crt, operator (Mesos' password), and with `quorum` client.crt, client.key (for etcd)
-    and admin (Marathon's password)."""
+    and admin (Marathon's password); alerts, if somebody is to be told of alerts (receivers.py). `members`: addresses of all sites
+    with a quorum member. `state`: a folder that outlives the container."""
 
     federation: str
     site: str
@@ -28,6 +30,8 @@ class Config:
     interval: float = 10.0
     files: Path = FILES
     docker: str = "/run/docker.sock"
+    members: tuple[str, ...] = ()
+    state: Path = STATE
 
     @property
     def prefix(self) -> str:
@@ -68,4 +72,12 @@ def from_environment(environment: Mapping[str, str]) -> Config:
         raise Mistake(f"COLLECTOR_LAN or COLLECTOR_INTERVAL: {error}; write a network, and seconds") from error
     if not isinstance(lan, IPv4Network) or interval < 1:
         raise Mistake("write an IPv4 network as COLLECTOR_LAN, and COLLECTOR_INTERVAL as one second or more")
-    return Config(text("FEDERATION"), text("SITE"), text("ADDRESS"), lan, flag("QUORUM"), (host, int(port)), interval)
+    members = tuple(text("MEMBERS").split(",")) if flag("QUORUM") else ()
+    own = text("ADDRESS")
+    if members and own not in members:
+        raise Mistake(
+            f"COLLECTOR_MEMBERS is {','.join(members)}; write all sites' with a quorum member, {own} among them"
+        )
+    return Config(
+        text("FEDERATION"), text("SITE"), own, lan, flag("QUORUM"), (host, int(port)), interval, members=members
+    )

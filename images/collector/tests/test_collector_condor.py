@@ -13,6 +13,8 @@ from collector import metrics
 from collector.sources import condor, pools
 
 TEXT = (Path(__file__).parent / "data" / "condor.txt").read_text()
+DISK = "Filesystem 1024-blocks Used Available Capacity Mounted on\noverlay 1000 900 100 90% /var/spool/condor\n"
+EMPTY = f"{condor.MARK}\n{condor.MARK}\n{condor.MARK}\n{DISK}"
 EXECUTORS = {"10-92-6-64.demo.aerie", "10-92-76-192.demo.aerie"}
 
 
@@ -37,11 +39,20 @@ def test_slots_priorities_and_daemons() -> None:
 
 
 def test_an_empty_pool_has_no_jobs_rather_than_none_known() -> None:
-    found, there = condor.pool("demo", f"{condor.MARK}\n{condor.MARK}\n")
+    found, there = condor.pool("demo", EMPTY)
     assert found["condor.demo.jobs.totals.idle.totals.count"] == 0 and there == set()
     assert not [name for name in found if ".users." in name]
     with pytest.raises(ValueError):
         condor.pool("demo", "Error: communication error\n")
+
+
+def test_the_spools_disk() -> None:
+    found, _ = condor.pool("demo", EMPTY)
+    at = "condor.demo.spool"
+    assert {n: found[f"{at}.{n}"] for n in ("size", "free", "fill")} == {"size": 1024e3, "free": 102400, "fill": 0.9}
+    assert condor.pool("demo", TEXT)[0][f"{at}.fill"] == pytest.approx(0.39, abs=0.005)
+    with pytest.raises(ValueError, match="no answer of df"):
+        condor.spool("df: /var/spool/condor: Permission denied\n")
 
 
 @pytest.mark.parametrize(

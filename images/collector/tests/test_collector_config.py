@@ -15,6 +15,7 @@ GIVEN = {
     "COLLECTOR_ADDRESS": "172.31.1.10",
     "COLLECTOR_LAN": "172.31.1.0/24",
     "COLLECTOR_QUORUM": "yes",
+    "COLLECTOR_MEMBERS": "172.31.1.10,172.31.2.10,172.31.3.10",
     "COLLECTOR_GRAPHITE": "172.31.1.10:2004",
 }
 
@@ -22,7 +23,7 @@ GIVEN = {
 def test_settings() -> None:
     config = from_environment(GIVEN)
     assert config.prefix == "aerie.aerie.torino." and config.graphite == ("172.31.1.10", 2004)
-    assert config.quorum and config.interval == 10
+    assert config.quorum and config.interval == 10 and len(config.members) == 3
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,8 @@ def test_settings() -> None:
     [
         ({"COLLECTOR_SITE": ""}, "COLLECTOR_SITE is missing"),
         ({"COLLECTOR_QUORUM": "true"}, "write yes or no"),
+        ({"COLLECTOR_MEMBERS": ""}, "COLLECTOR_MEMBERS is missing"),
+        ({"COLLECTOR_MEMBERS": "172.31.2.10"}, "172.31.1.10 among them"),
         ({"COLLECTOR_GRAPHITE": "here"}, "write ADDRESS:PORT"),
         ({"COLLECTOR_LAN": "172.31.1.10/24"}, "COLLECTOR_LAN"),
         ({"COLLECTOR_INTERVAL": "0.1"}, "one second or more"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -44,7 +46,7 @@ def read_all() -> Iterator[tuple[str, dict[str, float]]]:
         **marathon.counts(data("marathon-apps.json")["apps"], data("marathon-deployments.json"), data("marathon-queue.json")["queue"]),
     }  # fmt: skip
     yield "etcd", etcd.member(text("etcd.txt") + peers(0.5, 10), '{"health":"true"}', rates)
-    yield "zookeeper", zookeeper.server(text("srvr.txt"))
+    yield "zookeeper", zookeeper.server(text("srvr.txt")) | zookeeper.members(text("srvr.txt"), [text("srvr.txt"), ""])
     yield "bgp", bgp.values(bgp.sessions(text("bird.txt")))
     yield "vpn", vpn.tunnels(text("vpn.json"))
     for now in (0.0, 30.0):
@@ -96,6 +98,8 @@ def test_only_the_leading_master_counts() -> None:
     assert mesos.master(snapshot) == {
         "mesos.master.elected": 0.0,
         "mesos.master.uptime": snapshot["master/uptime_secs"],
+        "mesos.master.members.total": 1.0,
+        "mesos.master.members.active": 1.0,
     }
 
 
@@ -219,6 +223,43 @@ def test_etcds_means_are_of_what_came_since() -> None:
     assert second["etcd.peer_rtt"] == pytest.approx(100.0)
     assert (first["etcd.health"], second["etcd.health"]) == (1, 0)
     assert "etcd.peer_rtt" not in etcd.member(text("etcd.txt"), '{"health":"true"}', Rates())
+
+
+def test_members_of_the_quorums() -> None:
+    lines = "".join(f'etcd_network_active_peers{{Local="a",Remote="{m}"}} {n}\n' for m, n in (("b", 1), ("c", 0)))
+    found = etcd.member(text("etcd.txt") + lines, '{"health":"true"}', Rates(), 3)
+    assert (found["etcd.members.total"], found["etcd.members.active"]) == (3, 2)
+    found = mesos.master(data("mesos-master.json") | {"registrar/log/ensemble_size": 2.0, "master/elected": 0.0}, 3)
+    assert (found["mesos.master.members.total"], found["mesos.master.members.active"]) == (3, 2)
+    without = {k: v for k, v in data("mesos-master.json").items() if k != "registrar/log/ensemble_size"}
+    assert "mesos.master.members.active" not in mesos.master(without, 3), "nobody knows"
+    alone = "This ZooKeeper instance is not currently serving requests\n"
+    assert zookeeper.members(alone, [text("srvr.txt"), ""]) == {
+        "zookeeper.members.total": 3,
+        "zookeeper.members.active": 2,
+    }
+
+
+def test_zookeepers_others_are_asked_and_one_that_is_away_is_no_failure() -> None:
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                assert connection.recv(4) == b"srvr"
+                connection.sendall(text("srvr.txt").encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as own, socket.create_server(("127.0.0.1", 0)) as away:
+        closed = away.getsockname()
+        away.close()
+        threading.Thread(target=serve, args=(own,), daemon=True).start()
+        found = zookeeper.ZooKeeper(own.getsockname(), [own.getsockname(), closed]).read()
+        assert (found["zookeeper.members.active"], found["zookeeper.members.total"]) == (2, 3)
+        with pytest.raises(OSError):
+            zookeeper.ZooKeeper(closed, [own.getsockname()]).read()
+        own.shutdown(socket.SHUT_RDWR)
 
 
 def test_zookeeper() -> None:

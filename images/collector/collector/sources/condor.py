@@ -69,6 +69,7 @@ MARK = "@@next"
 COMMAND = (
     f"condor_status -any -json -constraint '{_KINDS}' -attributes {_STATUS} && echo {MARK}"
     f" && condor_q -allusers -json -attributes {','.join(JOB)} && echo {MARK} && condor_userprio -allusers -long"
+    f" && echo {MARK} && df -P -k /var/spool/condor"
 )
 
 
@@ -81,10 +82,11 @@ def named(text: str) -> str:
     return part(text.replace("@", "-"))
 
 
-def answers(text: str) -> tuple[list[Ad], list[Ad], str]:
-    """What `COMMAND` printed: ads of daemons and slots, jobs, and priorities as text. An empty list is printed as nothing."""
-    status, jobs, priorities = text.split(f"{MARK}\n", 2)
-    return json.loads(status or "[]"), json.loads(jobs or "[]"), priorities
+def answers(text: str) -> tuple[list[Ad], list[Ad], str, str]:
+    """What `COMMAND` printed: ads of daemons and slots, jobs; priorities and the spool's disk as text. An empty list is printed as
+    nothing."""
+    status, jobs, priorities, disk = text.split(f"{MARK}\n", 3)
+    return json.loads(status or "[]"), json.loads(jobs or "[]"), priorities, disk
 
 
 def daemons(ads: Iterable[Ad]) -> dict[str, float]:
@@ -169,6 +171,15 @@ def priorities(text: str) -> dict[str, float]:
     return out
 
 
+def spool(text: str) -> dict[str, float]:
+    """From `df -P -k`: bytes, and what part of those that may be written is in use, as df's own column. ValueError if it is none."""
+    row = re.fullmatch(r"\S.*?\s+(\d+)\s+(\d+)\s+(\d+)\s+\d+%\s+/.*", text.strip().rpartition("\n")[2])
+    if row is None:
+        raise ValueError(f"no answer of df: {text[:80]!r}")
+    size, used, free = (float(n) * 1024 for n in row.groups())
+    return {"spool.size": size, "spool.free": free, "spool.fill": used / (used + free) if used + free else 1.0}
+
+
 def executors(ads: Iterable[Ad]) -> set[str]:
     """The machines that have a slot."""
     return {str(ad["Machine"]) for ad in ads if ad.get("MyType") in ("Machine", "Slot") and "Machine" in ad}
@@ -176,7 +187,7 @@ def executors(ads: Iterable[Ad]) -> set[str]:
 
 def pool(name: str, text: str) -> tuple[dict[str, float], set[str]]:
     """All values of one answer, and its executors. ValueError if it cannot be read."""
-    status, queue, priority = answers(text)
-    found = {**daemons(status), **slots(status), **jobs(queue), **priorities(priority)}
+    status, queue, priority, disk = answers(text)
+    found = {**daemons(status), **slots(status), **jobs(queue), **priorities(priority), **spool(disk)}
     at = f"condor.{part(name)}."
     return {at + key: value for key, value in found.items()}, executors(status)

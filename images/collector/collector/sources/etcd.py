@@ -22,6 +22,7 @@ _PLAIN = {
     "etcd_debugging_mvcc_watcher_total": "etcd.watchers",
     "process_resident_memory_bytes": "etcd.memory",
 }
+PEERS = "etcd_network_active_peers"  # one line each: 1, or 0
 _MEANS = {
     "etcd_disk_wal_fsync_duration_seconds": "etcd.fsync",
     "etcd_disk_backend_commit_duration_seconds": "etcd.commit",
@@ -29,7 +30,7 @@ _MEANS = {
 }
 # Of two thousand lines some twenty count: they are found by one search, and the others are never looked at.
 _WANTED = re.compile(
-    rf"^({'|'.join([*_PLAIN, *(f'{m}_sum' for m in _MEANS), *(f'{m}_count' for m in _MEANS)])})(?:\{{[^}}\n]*\}})? (\S+)$",
+    rf"^({'|'.join([*_PLAIN, PEERS, *(f'{m}_sum' for m in _MEANS), *(f'{m}_count' for m in _MEANS)])})(?:\{{[^}}\n]*\}})? (\S+)$",
     re.MULTILINE,
 )
 
@@ -40,12 +41,13 @@ def samples(text: str) -> Iterator[tuple[str, float]]:
         yield name, float(value)
 
 
-def member(text: str, health: str, rates: Rates) -> dict[str, float]:
-    """From the answers of /metrics and /health."""
+def member(text: str, health: str, rates: Rates, members: int = 1) -> dict[str, float]:
+    """From the answers of /metrics and /health. `members` are to be there, this one among them."""
     found: dict[str, float] = {}
     for name, value in samples(text):
         found[name] = found.get(name, 0.0) + value
     out = {name: found[key] for key, name in _PLAIN.items() if key in found}
+    out |= {"etcd.members.total": float(members), "etcd.members.active": 1.0 + found.get(PEERS, 0.0)}
     out["etcd.health"] = float(json.loads(health)["health"] == "true")
     for key, name in _MEANS.items():
         mean = rates.mean(name, found.get(f"{key}_sum", 0.0), found.get(f"{key}_count", 0.0))
@@ -57,8 +59,8 @@ def member(text: str, health: str, rates: Rates) -> dict[str, float]:
 class Etcd:
     name = "etcd"
 
-    def __init__(self, web: Web) -> None:
-        self._web, self._rates = web, Rates()
+    def __init__(self, web: Web, members: int = 1) -> None:
+        self._web, self._rates, self._members = web, Rates(), members
 
     def read(self) -> dict[str, float]:
-        return member(self._web.text("/metrics"), self._web.text("/health"), self._rates)
+        return member(self._web.text("/metrics"), self._web.text("/health"), self._rates, self._members)

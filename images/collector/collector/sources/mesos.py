@@ -41,12 +41,16 @@ _AGENT = {
 _AGENT |= {f"slave/{size}_{what}": f"{name}.{what}" for size, name in SIZES.items() for what in ("total", "used")}
 
 
-def master(snapshot: Mapping[str, float]) -> dict[str, float]:
-    """From a master's snapshot. Only the leader knows of agents and tasks: the others say nothing of them."""
+def master(snapshot: Mapping[str, float], members: int = 1) -> dict[str, float]:
+    """From a master's snapshot. Only the leader knows of agents and tasks: the others say nothing of them. `members` are to be
+    there; those of the registry's log are the masters that ZooKeeper knows to be alive."""
     out = {
         "mesos.master.elected": snapshot["master/elected"],
         "mesos.master.uptime": snapshot["master/uptime_secs"],
+        "mesos.master.members.total": float(members),
     }
+    if "registrar/log/ensemble_size" in snapshot:
+        out["mesos.master.members.active"] = snapshot["registrar/log/ensemble_size"]
     if snapshot["master/elected"]:
         out |= {f"mesos.master.{name}": snapshot[f"master/{key}"] for key, name in _MASTER.items()}
         if "registrar/state_store_ms" in snapshot:
@@ -106,11 +110,11 @@ def statistics(rates: Rates, answers: Mapping[str, Iterable[Mapping[str, Any]]])
 class Master:
     name = "mesos_master"
 
-    def __init__(self, web: Web) -> None:
-        self._web = web
+    def __init__(self, web: Web, members: int = 1) -> None:
+        self._web, self._members = web, members
 
     def read(self) -> dict[str, float]:
-        return master(self._web.json("/metrics/snapshot"))
+        return master(self._web.json("/metrics/snapshot"), self._members)
 
 
 class Agents:

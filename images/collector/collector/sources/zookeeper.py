@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 TIME = 5.0  # seconds
+OTHERS = 2.0  # seconds, for the other members: who does not answer within them is away
 _NUMBERS = {
     "Received": "received_total",
     "Sent": "sent_total",
@@ -35,17 +38,43 @@ def server(text: str) -> dict[str, float]:
     }
 
 
+def members(own: str, others: Iterable[str]) -> dict[str, float]:
+    """Who is there, by the members' answers; an empty one is none. One without a majority is there nevertheless."""
+    answers = [own, *others]
+    return {
+        "zookeeper.members.total": float(len(answers)),
+        "zookeeper.members.active": float(sum(bool(answer) for answer in answers)),
+    }
+
+
+def ask(at: tuple[str, int], seconds: float) -> str:
+    """Raises OSError."""
+    with socket.create_connection(at, seconds) as connection:
+        connection.settimeout(seconds)
+        connection.sendall(b"srvr")
+        answer = b""
+        while more := connection.recv(4096):
+            answer += more
+    return answer.decode()
+
+
+def _asked(at: tuple[str, int]) -> str:
+    try:
+        return ask(at, OTHERS)
+    except OSError:  # that it is away is what was asked
+        return ""
+
+
 class ZooKeeper:
+    """This site's server; and whether the others are there, since a server tells nobody how many followers it has."""
+
     name = "zookeeper"
 
-    def __init__(self, address: str, port: int) -> None:
-        self._at = (address, port)
+    def __init__(self, at: tuple[str, int], others: Sequence[tuple[str, int]] = ()) -> None:
+        self._at, self._others = at, others
+        self._threads = ThreadPoolExecutor(max(1, len(others)), "zookeeper")
 
     def read(self) -> dict[str, float]:
-        with socket.create_connection(self._at, TIME) as connection:
-            connection.settimeout(TIME)
-            connection.sendall(b"srvr")
-            answer = b""
-            while more := connection.recv(4096):
-                answer += more
-        return server(answer.decode())
+        others = self._threads.map(_asked, self._others)
+        own = ask(self._at, TIME)
+        return server(own) | members(own, others)
