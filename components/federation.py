@@ -11,7 +11,7 @@ import pulumi_docker as docker
 from .iaas.docker import LABEL, PUSH_REGISTRY, network_name
 from .identity.resources import Certificate, CertificateAuthority, Password, SshKey, WireGuardKey
 from .spec.model import Federation as FederationSpec
-from .spec.rules import PASSWORDS
+from .spec.rules import passwords
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Federation(pulumi.ComponentResource):
         self.calico = Certificate(
             "calico", self.ca.certificate, self.ca.private_key, "calico", [], generation("calico"), child
         )
-        self.passwords = {what: Password(what, generation(what), child) for what in PASSWORDS}
+        self.passwords = {what: Password(what, generation(what), child) for what in passwords(spec)}
         self.ssh = {s: SshKey(f"ssh-{s}", f"{spec.name} {s}", generation(f"ssh-{s}"), child) for s in spec.sites}
         self.wireguard = {s: WireGuardKey(f"wireguard-{s}", generation(f"wireguard-{s}"), child) for s in spec.sites}
         if spec.embedded:
