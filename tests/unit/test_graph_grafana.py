@@ -18,10 +18,12 @@ from components.monitoring.dashboards.pool import pool
 from components.monitoring.grafana import POOLS, datasource, providers
 from components.spec.rules import GRAFANA_PASSWORD, identities
 from components.spec.site_rules import site_identities
+from policy.facts import facts
 from tests.unit.conftest import Checkout, Graphs
 from tests.unit.mocks import MARK, texts_in_the_clear
 from tests.unit.test_graph_monitoring import environment
 from tests.unit.test_graph_stacks import files
+from tests.unit.test_policy_graphs import violations
 
 IMAGE = "registry.example/grafana/grafana:11.6.0@sha256:" + "a" * 64
 STACKS = ("federation", "torino", "cnaf", "bari", "demo")
@@ -137,6 +139,12 @@ def test_a_preview_registers_what_up_does_and_up_again_changes_nothing(grafana: 
     assert preview.keys == up.keys == again.keys
     for key, resource in up.by_key.items():
         assert again.by_key[key].inputs == resource.inputs, key
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("preview", [False, True])
+def test_it_keeps_to_every_policy(grafana: Checkout, stack: str, preview: bool) -> None:
+    assert violations(grafana.graph(stack, preview), facts(grafana.root, stack)) == []
 
 
 def test_another_version_is_another_container_and_nothing_else(grafana: Checkout) -> None:
