@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import typer
 
-from .commands import backup, doctor, explain, init, load, look, pool, restore, site, ssh, stacks, submit
+from .commands import backup, dashboards, doctor, explain, init, load, look, pool, restore, site, ssh, stacks, submit
 
 HELP = """Run an HTCondor farm over several sites.
 
@@ -32,6 +32,7 @@ SHORT = {
     "submit": "send a submit file and submit it",
     "load": "benchmark jobs for a pool, and how it took them",
     "ssh": "log in to a pool or a machine",
+    "dashboards": "dashboards for Grafana, as files",
     "rtt": "round trips between containers of all sites",
     "path": "the way of packets between two containers",
 }  # the list of `aerie --help`
@@ -59,6 +60,7 @@ def application() -> typer.Typer:
     app.command("submit", short_help=SHORT["submit"], help=submit.HELP)(submit.submit)
     app.command("load", short_help=SHORT["load"], help=load.HELP)(load.load)
     app.command("ssh", short_help=SHORT["ssh"], help=ssh.HELP, context_settings=WITH_COMMAND)(ssh.ssh)
+    app.command("dashboards", short_help=SHORT["dashboards"], help=dashboards.HELP)(dashboards.dashboards)
     app.command("rtt", short_help=SHORT["rtt"], help=look.RTT)(look.rtt)
     app.command("path", short_help=SHORT["path"], help=look.PATH)(look.path)
     return app

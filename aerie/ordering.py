@@ -37,6 +37,8 @@ def standing_on(the: Here, names: Iterable[str], there: Iterable[str]) -> list[s
         out |= (sites | set(pools)) & exist
     for site in wanted & sites:
         out |= {name for name, pool in pools.items() if site in pool.sites and name in exist}
+        if the.federation.monitoring.grafana and site == the.federation.graphite_site:
+            out |= set(pools) & exist  # each has its dashboard there
     return sorted(out - wanted)
 
 

@@ -12,7 +12,7 @@ from .iaas.docker import LABEL, PUSH_REGISTRY, network_name
 from .identity.resources import Certificate, CertificateAuthority, Password, SshKey, WireGuardKey
 from .outputs import secret
 from .spec.model import Federation as FederationSpec
-from .spec.rules import PASSWORDS
+from .spec.rules import passwords
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Federation(pulumi.ComponentResource):
         self.calico = Certificate(
             "calico", self.ca.certificate, self.ca.private_key, "calico", [], generation("calico"), child
         )
-        self.passwords = {what: Password(what, generation(what), child) for what in PASSWORDS}
+        self.passwords = {what: Password(what, generation(what), child) for what in passwords(spec)}
         self._alerts = {what: secret(pulumi.Output.from_input(text)) for what, text in args.alerts.items()}
         self.ssh = {s: SshKey(f"ssh-{s}", f"{spec.name} {s}", generation(f"ssh-{s}"), child) for s in spec.sites}
         self.wireguard = {s: WireGuardKey(f"wireguard-{s}", generation(f"wireguard-{s}"), child) for s in spec.sites}

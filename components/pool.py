@@ -19,7 +19,7 @@ from .identity.resources import SigningKey, SshKey
 from .outputs import secret
 from .pool_framework import by_framework
 from .pool_marathon import by_marathon
-from .pool_parts import PoolArgs, PoolParts
+from .pool_parts import PoolArgs, PoolParts, SiteAccess
 from .site import of_site
 from .spec import addresses
 from .spec.machines import front_end_name
@@ -47,7 +47,7 @@ class Pool(pulumi.ComponentResource):
             args.shared.password("marathon-admin"),
             args.shared.ca_certificate,
         )
-        front_end = self._front_end()
+        front_end = self._front_end(SiteAccess(args.pool.submit_node.site, args.site_host_keys, args.login_host))
         container = login_container(
             name,
             args.images["login"],
@@ -59,17 +59,22 @@ class Pool(pulumi.ComponentResource):
         network = PoolPolicy(f"{name}-network", PoolPolicyArgs(name, args.federation, args.pool, front_end), child)
         parts = PoolParts(name, args, self.spec, secrets, marathon, front_end, login, network, child)
         self._more_outputs = by_framework(parts) if args.pool.via == "framework" else by_marathon(parts)
+        if args.grafana is not None:
+            self._dashboard(name, self._front_end(args.grafana), child)
         self.register_outputs({})
 
-    def _front_end(self) -> Machine:
-        args = self._args
-        site = args.pool.submit_node.site
+    def _dashboard(self, name: str, front_end: Machine, child: pulumi.ResourceOptions) -> None:
+        from .monitoring.pool_dashboard import PoolDashboard, PoolDashboardArgs  # Grafana's SDK takes time to load
+
+        dashboard = PoolDashboardArgs(self._args.federation.name, name, front_end)
+        PoolDashboard(f"{name}-dashboard", dashboard, child)
+
+    def _front_end(self, access: SiteAccess) -> Machine:
+        args, site = self._args, access.site
         front_end, address = front_end_name(site), addresses.front_end(args.federation, site)
-        host_key = of_site(args.site_host_keys, front_end, "host key")
+        host_key = of_site(access.host_keys, front_end, "host key")
         ssh = SshLogin(of_site(args.shared.ssh_private_keys, site, "SSH key"), "", {front_end: host_key}, {})
-        return Machine(
-            front_end, site, address, True, connection(ssh, front_end, args.login_host), None, host_key, None
-        )
+        return Machine(front_end, site, address, True, connection(ssh, front_end, access.address), None, host_key, None)
 
     def outputs(self) -> dict[str, object]:
         """What a user of the pool needs to know."""

@@ -20,9 +20,18 @@ NO_SECRETS = PoolSecrets(*[RoleSecrets(token="", signing_key=b"-", ssh_host_key=
 
 
 @dataclass
+class SiteAccess:
+    """A site's front-end as a pool's stack reaches it: `host_keys` are those of its machines, `address` is where it is reached."""
+
+    site: str
+    host_keys: pulumi.Output[dict[str, str]]
+    address: str
+
+
+@dataclass
 class PoolArgs:
     """`images` are the references that machines pull; `site_host_keys` are those of the submit node's site, by machine;
-    `login_host` is the address at which that site's front-end is reached from outside."""
+    `login_host` is the address at which that site's front-end is reached from outside; `grafana` is the site that has Grafana, if there is one."""
 
     federation: Federation
     pool: PoolModel
@@ -30,6 +39,7 @@ class PoolArgs:
     shared: FederationOutputs
     site_host_keys: pulumi.Output[dict[str, str]]
     login_host: str
+    grafana: SiteAccess | None = None
 
 
 @dataclass

@@ -17,7 +17,7 @@ from .federation import Federation, FederationArgs
 from .host import host_networks
 from .iaas.docker import PUSH_REGISTRY
 from .pool import Pool
-from .pool_parts import PoolArgs
+from .pool_parts import PoolArgs, SiteAccess
 from .site import FederationOutputs, Site, SiteArgs
 from .spec import addresses
 from .spec.loader import read_federation
@@ -70,11 +70,17 @@ def build(the: Plan, root: Path = ROOT, floating_ip: str | None = None) -> dict[
         site = Site(the.stack, SiteArgs(the.federation, the.site, references, machine, shared, floating_ip))
         return site.outputs()
     assert the.pool is not None
-    host_keys = other_stack(the.pool.submit_node.site).require_output("host_keys")
-    where = the.pool.submit_node.site
-    login_host = reached_at(the.federation, where, the.sites.get(where))
-    pool = Pool(the.stack, PoolArgs(the.federation, the.pool, references, shared, host_keys, login_host))
-    return pool.outputs()
+    login = site_access(the, the.pool.submit_node.site)
+    grafana = the.federation.graphite_site if the.federation.monitoring.grafana else None
+    looked_at = site_access(the, grafana) if grafana and grafana != login.site else login if grafana else None
+    args = PoolArgs(the.federation, the.pool, references, shared, login.host_keys, login.address, looked_at)
+    return Pool(the.stack, args).outputs()
+
+
+def site_access(the: Plan, site: str) -> SiteAccess:
+    """A site's front-end as another stack reaches it."""
+    host_keys = other_stack(site).require_output("host_keys")
+    return SiteAccess(site, host_keys, reached_at(the.federation, site, the.sites.get(site)))
 
 
 def run() -> None:

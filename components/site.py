@@ -19,11 +19,12 @@ from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
 from .iaas.machine import Machine
 from .iaas.openstack.machines import OpenStackMachines, OpenStackMachinesArgs
 from .identity.resources import Certificate, Password, SshKey
-from .monitoring.monitoring import Monitoring, MonitoringArgs
+from .monitoring.monitoring import GrafanaArgs, Monitoring, MonitoringArgs
 from .outputs import secret
 from .spec import addresses
 from .spec.machines import PlannedMachine, machines
 from .spec.model import Federation, SiteStack
+from .spec.rules import GRAFANA_PASSWORD
 
 Text = pulumi.Input[str]
 
@@ -224,7 +225,15 @@ class Site(pulumi.ComponentResource):
             else None,
             shared.passwords,
             self._generation(f"{machine.name}-collector-client"),
+            self._grafana(machine),
         )
+
+    def _grafana(self, machine: Machine) -> GrafanaArgs | None:
+        wanted = self._args.federation.monitoring.grafana
+        if wanted is None or self._name != self._args.federation.graphite_site:
+            return None
+        password = self._args.shared.password(GRAFANA_PASSWORD)
+        return GrafanaArgs(wanted.image, password, self._generation(f"{machine.name}-grafana-key"))
 
     def _zookeeper_url(self, path: str) -> pulumi.Output[str]:
         federation = self._args.federation
@@ -288,4 +297,6 @@ class Site(pulumi.ComponentResource):
             out["marathon_url"] = f"https://{machine.address}:{addresses.MARATHON}"
         if self._name == federation.graphite_site:
             out["graphite_url"] = f"https://{machine.address}:{addresses.GRAPHITE}"
+            if federation.monitoring.grafana:
+                out["grafana_url"] = f"https://{machine.address}:{addresses.GRAFANA}"
         return out

@@ -9,7 +9,7 @@ import pulumi
 
 from ..cluster.service import Service, ServiceArgs
 from ..iaas.machine import Machine
-from ..identity.resources import Certificate
+from ..identity.resources import Certificate, Password
 from ..outputs import secret
 from ..spec.model import Federation
 from .containers import VIEWER, collector_container, graphite_container
@@ -19,11 +19,20 @@ Text = pulumi.Input[str]
 
 
 @dataclass
+class GrafanaArgs:
+    """`image` by digest; `password` is that of Grafana's `admin`; `generation` is that of the key which its sessions are signed by."""
+
+    image: str
+    password: pulumi.Output[str]
+    generation: int = 0
+
+
+@dataclass
 class MonitoringArgs:
     """`operator` and `admin` are the passwords by which Mesos and Marathon are asked; `admin` is None at a site without a quorum
     member, which has no Marathon. `graphite` is there at the site that holds it: server.crt, server.key, and `password`, by which
-    the render API is asked. `generation` is that of the collector's certificate. `passwords` are all of the federation's, among them
-    what receivers of alerts want."""
+    the render API is asked. `grafana` is there where Grafana is to be: its image, and the password of its `admin`. `generation` is that
+    of the collector's certificate. `passwords` are all of the federation's, among them what receivers of alerts want."""
 
     federation: Federation
     site: str
@@ -36,6 +45,7 @@ class MonitoringArgs:
     graphite: Mapping[str, Text] | None
     passwords: pulumi.Output[dict[str, str]]
     generation: int = 0
+    grafana: GrafanaArgs | None = None
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -47,7 +57,9 @@ class Monitoring(pulumi.ComponentResource):
         machine = args.front_end
         if args.graphite is not None:
             graphite = graphite_container(machine, args.images["graphite"])
-            Service(f"{machine.name}-graphite", ServiceArgs(machine, graphite, _files(args.graphite)), child)
+            made = Service(f"{machine.name}-graphite", ServiceArgs(machine, graphite, _files(args.graphite)), child)
+            if args.grafana is not None:
+                _grafana(args, args.graphite, args.grafana, made, child)
         files: dict[str, Text] = {"ca.crt": args.ca_certificate, "operator": args.operator}
         if args.admin is not None:
             client = Certificate(
@@ -66,6 +78,38 @@ class Monitoring(pulumi.ComponentResource):
         collector = collector_container(args.federation, machine, args.images["collector"])
         Service(f"{machine.name}-collector", ServiceArgs(machine, collector, files), child)
         self.register_outputs({})
+
+
+def _grafana(
+    args: MonitoringArgs,
+    graphite: Mapping[str, Text],
+    grafana: GrafanaArgs,
+    after: Service,
+    child: pulumi.ResourceOptions,
+) -> None:
+    """Grafana's service, with the certificate of the machine that it has in common with Graphite."""
+    from .grafana import (
+        datasource,
+        files,
+        grafana_container,
+    )  # its SDK takes time to load, which nobody else need wait for
+
+    machine, federation = args.front_end, args.federation
+    key = Password(f"{machine.name}-grafana-key", grafana.generation, child)
+    source = pulumi.Output.all(graphite["password"], args.ca_certificate).apply(
+        lambda known: datasource(federation, machine.address, *known)
+    )
+    given: dict[str, Text] = {
+        "ca.crt": args.ca_certificate,
+        "server.crt": graphite["server.crt"],
+        "server.key": graphite["server.key"],
+        "admin-password": grafana.password,
+        "secret-key": key.value,
+        "datasource.yaml": secret(source),
+        **files(federation),
+    }
+    container = grafana_container(machine, grafana.image)
+    Service(f"{machine.name}-grafana", ServiceArgs(machine, container, given), child, [after.command])
 
 
 def _files(given: Mapping[str, Text]) -> dict[str, Text]:

@@ -100,12 +100,25 @@ class Alerts(Model):
     mail: AlertMail | None = None
 
 
+class Grafana(Model):
+    """Grafana beside Graphite. `image` is one of Grafana's own, by digest."""
+
+    image: Annotated[
+        str,
+        matches(
+            r"(?!\S*:latest@)[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-9._-]+)*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?@sha256:[0-9a-f]{64}",
+            "is no image by digest|write NAME:VERSION@sha256: and 64 hexadecimal digits, no latest: what runs is what was looked at",
+        ),
+    ]
+
+
 class Monitoring(Model):
     """Metrics of every site, kept by Graphite at `site`: the first site with a quorum member if not given."""
 
     enabled: bool = True
     site: SiteName | None = None
     alerts: Alerts = Alerts()
+    grafana: Grafana | None = None
 
 
 class Federation(Model):

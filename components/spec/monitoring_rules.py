@@ -14,7 +14,11 @@ TOKEN, PASSWORD = "alerts_webhook_token", "alerts_mail_password"  # in Pulumi.fe
 
 
 def monitoring_problems(federation: Federation) -> Iterator[Problem]:
-    """Whether the site that is to hold Graphite is there, and whether alerts can be sent to whom they are to be."""
+    """Whether the site that is to hold Graphite is there, Graphite where Grafana is to be, and whether alerts can be sent."""
+    if federation.monitoring.grafana is not None and not federation.monitoring.enabled:
+        yield Problem(
+            FILE, "monitoring.grafana", "has nothing to show without metrics", "take it away, or write enabled: true"
+        )
     site = federation.monitoring.site
     if site is not None and site not in federation.sites:
         near = difflib.get_close_matches(site, federation.sites, n=1, cutoff=0.5)

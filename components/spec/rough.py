@@ -13,7 +13,11 @@ from .problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
 # By what the model's own messages call a thing (components/spec/fields.py).
-LIKE = {"public key": "ssh-ed25519 " + "A" * 68, "VPN endpoint": "192.0.2.1:51820"}
+LIKE = {
+    "public key": "ssh-ed25519 " + "A" * 68,
+    "VPN endpoint": "192.0.2.1:51820",
+    "image by digest": "image@sha256:" + "0" * 64,
+}
 TRIES = 4  # what is put in may be wrong in its turn
 
 

@@ -177,6 +177,12 @@ PASSWORDS = (
     "graphite",
     "pools",
 )
+GRAFANA_PASSWORD = "grafana-admin"
+
+
+def passwords(federation: Federation) -> list[str]:
+    """The names of the federation's passwords: Grafana's only where there is one."""
+    return [*PASSWORDS, *([GRAFANA_PASSWORD] if federation.monitoring.grafana else [])]
 
 
 def identities(federation: Federation) -> list[str]:
@@ -184,7 +190,7 @@ def identities(federation: Federation) -> list[str]:
     return [
         "ca",
         "calico",
-        *PASSWORDS,
+        *passwords(federation),
         *(f"{kind}-{site}" for kind in ("ssh", "wireguard") for site in federation.sites),
     ]
 

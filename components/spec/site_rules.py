@@ -23,16 +23,19 @@ def site_problems(
     else:
         out += _embedded(name, stack, federation, file)
     out += _agents(name, stack, federation, file)
-    known = site_identities(name, stack, federation.sites[name].quorum, federation.monitoring.enabled)
+    monitoring = federation.monitoring
+    grafana = monitoring.grafana is not None and name == federation.graphite_site
+    known = site_identities(name, stack, federation.sites[name].quorum, monitoring.enabled, grafana)
     out += rotation_problems(stack.rotate, known, file)
     return out
 
 
-def site_identities(site: str, stack: SiteStack, quorum: bool, monitoring: bool) -> list[str]:
+def site_identities(site: str, stack: SiteStack, quorum: bool, monitoring: bool, grafana: bool) -> list[str]:
     """The names of all that can be rotated in a site's stack."""
     names = machine_names(site, stack)
     out = [f"{m}-{what}" for m in names for what in ("host-key", "certificate", "executors")]
     own = ["etcd-root", *(["collector-client"] if monitoring else [])] if quorum else []
+    own += ["grafana-key"] if grafana else []
     return out + [f"{names[0]}-{what}" for what in own]
 
 

@@ -33,6 +33,7 @@ SOURCES = {
     "login-": ("components/batch/login.py", "login_container"),
     "rest-": ("components/batch/framework.py", "rest_container"),
     "graphite": ("components/monitoring/containers.py", "graphite_container"),
+    "grafana": ("components/monitoring/grafana.py", "grafana_container"),
     "collector": ("components/monitoring/containers.py", "collector_container"),
     "registry": ("components/federation.py", "_embedded"),
     "machine": ("components/iaas/docker.py", "DockerMachines"),

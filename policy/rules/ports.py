@@ -11,7 +11,7 @@ from .model import UNKNOWN, Facts, Ports, Resource, Violation, shown, text
 
 RULE = "SecGroupRule"
 # What rules a machine or the cluster, whatever range of ports it is in: SSH, BGP, Docker, etcd, ZooKeeper, Mesos, the registry,
-# Marathon, the frameworks' REST, Graphite.
+# Marathon, the frameworks' REST, Graphite, Grafana.
 ADMIN = (
     22,
     179,
@@ -29,6 +29,7 @@ ADMIN = (
     5051,
     8443,
     8444,
+    8445,
     *range(8601, 8661),
 )
 SECURITY = "components/iaas/openstack/security.py"
@@ -43,6 +44,7 @@ LISTENS: Mapping[str, tuple[str, ...]] = {
     "login-": ("LISTEN",),
     "rest-": ("LISTEN",),
     "graphite": ("LISTEN",),
+    "grafana": ("GF_SERVER_HTTP_ADDR",),
     "registry": ("LISTEN",),
 }
 ZOOKEEPER = {"quorumListenOnAllIPs": "false", "admin.enableServer": "false"}

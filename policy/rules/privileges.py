@@ -43,6 +43,12 @@ NAMED: dict[str, set[tuple[str, str]]] = {
     },
     # Asks BIRD and the VPN in their containers, and the engine what services use. It listens to nobody.
     "collector": {("volume", "/run/docker.sock")},
+    # Its own files where Grafana looks for them, and the pools' dashboards: all to look at only.
+    "grafana": {
+        ("volume", "/etc/aerie/grafana/datasource.yaml:ro"),
+        ("volume", "/etc/aerie/grafana/dashboards.yaml:ro"),
+        ("volume", "/etc/aerie/grafana-pools:ro"),
+    },
     # A machine of the embedded IaaS has a Docker engine of its own inside.
     "machine": {
         *(

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from components import federation as federation_stack
 from components.batch.plan import pool_spec
 from components.batch.types import PoolRole, ShareSpec, VolumeMount
 from components.host import networks_of
 from components.spec.loader import read_yaml, stack_values
 from components.spec.pool_rules import is_public_key
 from components.spec.problems import ConfigError, Problem, line_of
-from components.spec.rules import HostNetwork, identities
+from components.spec.rules import PASSWORDS, HostNetwork, identities
 from components.spec.validate import plan, pool_files
 from tests.unit.conftest import KEY, Checkout, Graphs
 
@@ -131,7 +130,7 @@ def test_problems_are_sorted_by_file_and_line() -> None:
 def test_what_can_be_rotated_is_what_the_federation_makes(checkout: Checkout, graphs: Graphs) -> None:
     made = {r.name for r in graphs("federation").resources if "generation" in r.wire}
     assert made == set(identities(checkout.plan("federation").federation))
-    assert set(federation_stack.PASSWORDS) <= made
+    assert set(PASSWORDS) <= made
 
 
 def test_a_pool_by_a_framework_with_every_key(checkout: Checkout, home: Path) -> None:

@@ -14,7 +14,17 @@ Role = Literal[
 ]  # fmt: skip
 
 # The services on a machine, longest names first: a resource is called MACHINE-SERVICE.
-SERVICES = ("mesos-master", "mesos-agent", "zookeeper", "marathon", "collector", "graphite", "calico", "etcd")
+SERVICES = (
+    "mesos-master",
+    "mesos-agent",
+    "zookeeper",
+    "marathon",
+    "collector",
+    "graphite",
+    "grafana",
+    "calico",
+    "etcd",
+)
 QUORUM = ("etcd", "zookeeper", "mesos-master", "marathon")
 FRONT_END = "-front-end"
 IDENTITIES = ("CertificateAuthority", "Certificate", "SshKey", "WireGuardKey", "Password", "SigningKey")
@@ -84,6 +94,7 @@ def _owner(name: str) -> str:
         "-executors",
         "-etcd-root",
         "-collector-client",
+        "-grafana-key",
         "-docker",
         "-files",
         "-mesos",
