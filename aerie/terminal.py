@@ -66,6 +66,16 @@ def wrote(changes: Mapping[str, str | None], do: str, json_: bool) -> None:
     next_(do)
 
 
+def agree(question: str) -> None:
+    """Goes on after a yes. Without anybody to ask it refuses, and says how to agree beforehand.
+
+    Raises Refused, and typer.Abort after a no.
+    """
+    if not sys.stdin.isatty():
+        raise Refused(f"{question} There is nobody to ask, so nothing was changed", "the same with --yes", UNABLE)
+    typer.confirm(question, abort=True)
+
+
 def end(status: int) -> NoReturn:
     """Leaves with this exit status."""
     raise typer.Exit(status)

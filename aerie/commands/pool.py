@@ -100,6 +100,6 @@ def remove(
     refuse_pool(name, known_stacks(the.root))
     changes: Texts = {stack_file(name): None}
     if not yes:
-        typer.confirm(f"Delete {stack_file(name)}?", abort=True)
+        terminal.agree(f"Delete {stack_file(name)}?")
     apply(the.root, changes)
     terminal.wrote(changes, "aerie status; policies of other pools that named it: aerie preview", json_)

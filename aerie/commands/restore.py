@@ -94,7 +94,7 @@ def _whole(
     if not yes:
         gone = judge.with_data(found.objects)
         first = f"remove {len(gone)} containers and volumes, and " if gone else ""
-        typer.confirm(f"{first}restore {manifest.federation} onto new machines?".capitalize(), abort=True)
+        terminal.agree(f"{first}restore {manifest.federation} onto new machines?".capitalize())
     work = restore.Restoration(root, home, folder, manifest, so_far, console, images)
     into = restore.restore(work, found)
     stacks = restore.stacks(manifest)
@@ -123,7 +123,7 @@ def _only(
     if not manifest.has(part):
         raise terminal.Refused(f"{part} is not in the archive", "take another one", terminal.UNABLE)
     if not yes:
-        typer.confirm(f"Put {only} of {the.federation.name} back to {manifest.made}?", abort=True)
+        terminal.agree(f"Put {only} of {the.federation.name} back to {manifest.made}?")
     restore.only(the, What(only == "etcd", only == "zookeeper"), folder, console)
     do = "aerie status; then aerie up: what was changed since the archive was made is made again"
     return {"federation": manifest.federation, "made": manifest.made, "only": only, "next": do}

@@ -91,7 +91,7 @@ def remove(
     has_file = (the.root / stack_file(name)).exists()
     changes = planned(lambda: remove_site(federation_text(the), name, has_file))
     if not yes:
-        typer.confirm(f"Take {name} out of federation.yaml and delete {stack_file(name)}?", abort=True)
+        terminal.agree(f"Take {name} out of federation.yaml and delete {stack_file(name)}?")
     apply(the.root, changes)
     left = " ".join(s for s in the.federation.sites if s != name)
     terminal.wrote(changes, f"aerie up federation, then aerie up {left} (one VPN peer less each)", json_)

@@ -76,7 +76,7 @@ def destroy(
     the = here()
     if not yes:
         what = ", ".join(name for step in chosen(the, stacks or [], "destroy") for name in step)
-        typer.confirm(f"Destroy {ALL if not stacks else 'the stacks'}: {what}?", abort=True)
+        terminal.agree(f"Destroy {ALL if not stacks else 'the stacks'}: {what}?")
     done = destroy(the, stacks or [], quiet=json_, jobs_too=jobs_too)
     _tell(the, "destroy", stacks or [], done, json_)
 

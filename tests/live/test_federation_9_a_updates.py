@@ -154,7 +154,9 @@ def test_a_pool_is_added_and_taken_away_by_the_command(farm: Farm) -> None:
         done = farm.run(AERIE, "destroy", "extra", "--yes")
     assert re.search(r"extra: done in \S+ s \(\d+ delete\b", done.stdout)
     assert not [t for t in tasks(farm) if t.startswith("extra_")]
-    assert "Pulumi.extra.yaml is deleted" in farm.run(AERIE, "pool", "remove", "extra").stdout
+    asked = farm.run(AERIE, "pool", "remove", "extra", check=False)
+    assert asked.returncode == 2 and "Next: the same with --yes" in asked.stderr
+    assert "Pulumi.extra.yaml is deleted" in farm.run(AERIE, "pool", "remove", "extra", "--yes").stdout
     assert farm.run("git", "status", "--porcelain").stdout == ""
 
 
