@@ -67,13 +67,19 @@ def wrote(changes: Mapping[str, str | None], do: str, json_: bool) -> None:
 
 
 def agree(question: str) -> None:
-    """Goes on after a yes. Without anybody to ask it refuses, and says how to agree beforehand.
+    """Goes on after a yes. Where nobody answers it refuses, and says how to agree beforehand.
 
     Raises Refused, and typer.Abort after a no.
     """
-    if not sys.stdin.isatty():
-        raise Refused(f"{question} There is nobody to ask, so nothing was changed", "the same with --yes", UNABLE)
-    typer.confirm(question, abort=True)
+    try:
+        yes = typer.confirm(question)
+    except typer.Abort as error:  # the input has ended; at a terminal, Ctrl-C
+        if sys.stdin.isatty():
+            raise
+        typer.echo("")
+        raise Refused("nobody was there to answer, so nothing was changed", "the same with --yes", UNABLE) from error
+    if not yes:
+        raise typer.Abort
 
 
 def end(status: int) -> NoReturn:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from components.spec.rules import PASSWORDS
 from tests.unit.conftest import Checkout, Graphs, federation_state
 from tests.unit.mocks import Graph, Registered
 
@@ -176,7 +177,7 @@ def test_federation(graphs: Graphs) -> None:
     assert {r.name for r in graph.of(":SshKey")} == {"ssh-torino", "ssh-cnaf", "ssh-bari"}
     assert {r.name for r in graph.of(":WireGuardKey")} == {"wireguard-torino", "wireguard-cnaf", "wireguard-bari"}
     assert graph["wan"].inputs["ipamConfigs"] == [{"subnet": "172.30.0.0/24", "gateway": "172.30.0.1"}]
-    assert set(graph.outputs["passwords"][0]) == set(federation_state([])[0]["passwords"])
+    assert set(graph.outputs["passwords"][0]) == set(PASSWORDS)
 
 
 def test_federation_without_the_embedded_iaas_has_no_docker(checkout: Checkout) -> None:
