@@ -19,7 +19,7 @@ aerie site add pisa --agents 4 --quorum
 aerie site add garr --vpn-endpoint 192.0.2.10:51820 --image debian-12 --flavor m1.large \\
     --external-network public --operators 198.51.100.0/24
 """
-REMOVE = """Take a site out of the files. Refused while its stack is there, or a pool names it.
+REMOVE = """Take a site out of the files, and what Calico still knows of it. Refused while its stack is there, or a pool names it.
 
 \b
 aerie site remove pisa
@@ -83,15 +83,19 @@ def remove(
     from ..editing import apply, federation_text, planned, refuse_site
     from ..federation import here, unknown
     from ..files.plans import remove_site, stack_file
+    from ..forgetting import forget, other_front_ends
 
     the = here()
     if name not in the.federation.sites:
         raise terminal.Refused(*unknown("site", name, the.federation.sites), status=terminal.UNABLE)
-    refuse_site(name, the.pools, known_stacks(the.root))
+    stacks = known_stacks(the.root)
+    refuse_site(name, the.pools, stacks)
     has_file = (the.root / stack_file(name)).exists()
     changes = planned(lambda: remove_site(federation_text(the), name, has_file))
     if not yes:
         terminal.agree(f"Take {name} out of federation.yaml and delete {stack_file(name)}?")
+    if found := other_front_ends(the.federation, name, stacks):
+        forget(the.federation, name, found)  # before the files: by these it is known what is the site's
     apply(the.root, changes)
     left = " ".join(s for s in the.federation.sites if s != name)
     terminal.wrote(changes, f"aerie up federation, then aerie up {left} (one VPN peer less each)", json_)

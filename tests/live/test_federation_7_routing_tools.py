@@ -15,6 +15,7 @@ import pytest
 import yaml
 from federation import Farm, machines, wait_for
 
+from tools.bird import BIRDC
 from tools.image_tags import image_tags
 
 SITES = ("torino", "cnaf", "bari")
@@ -75,7 +76,14 @@ def test_no_probe_is_left(matrix: dict[str, Any], farm: Farm) -> None:
 def test_no_probe_is_left_by_ctrl_c(farm: Farm) -> None:
     command = ["bash", "-c", f'eval "$(tools/env)" && exec {PYTHON} -m tools.rtt --count 2000']
     process = subprocess.Popen(
-        command, cwd=farm.path, env=farm.env, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command,
+        cwd=farm.path,
+        env=farm.env,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        # As at a terminal, also where these tests run in the background, which ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         wait_for("a probe runs", lambda: probes(farm), 120, every=0.2)
@@ -154,3 +162,55 @@ def test_status_shows_all_sessions_routes_and_links(farm: Farm) -> None:
     assert [link["up"] for link in routing["links"]] == [True] * 3
     screen = farm.shell(f"{PYTHON} -m tools.status --routing", check=False)
     assert screen.returncode == 0 and "from torino" in screen.stdout
+
+
+GHOST = r"""
+import json, sys
+from aerie import forgetting
+from components.fabric.calico_objects import calico_objects
+from components.fabric.objects import calico_object
+from tools.reach import ask, federation_here, places
+
+here = federation_here()
+site = {**here.sites["bari"].model_dump(), "as_number": 64999, "lan": "172.24.250.0/24", "containers": "10.75.250.0/24"}
+the = type(here).model_validate({**here.model_dump(), "sites": {**here.model_dump()["sites"], "ghost": site}})
+found = forgetting.other_front_ends(the, "ghost", ["torino", "cnaf"])
+if sys.argv[1] == "appear":
+    own = set(forgetting.own_objects(the, "ghost"))
+    objects = [o for o in calico_objects(the, "ghost") if (o["kind"], o["metadata"]["name"]) in own]
+    labels = {"site": "ghost", "front-end": "true", "reflector": "true", "links": "all"}
+    objects.append(calico_object("Node", "ghost-front-end", {"bgp": {"ipv4Address": "172.24.250.10/24", "asNumber": 64999}}, labels))
+    text = "\n---\n".join(map(json.dumps, objects))
+    print(ask(found[0], f"docker exec -i calico calicoctl apply -f - <<'E'\n{text}\nE\n", 60))
+else:
+    print(forgetting.forget(the, "ghost", found))
+"""
+
+
+def test_a_site_that_is_gone_for_good_is_forgotten(farm: Farm) -> None:
+    """A fourth site that never was, in Calico's store only: the others wait for its session until it is forgotten."""
+
+    def known() -> str:
+        kinds = "nodes bgppeers bgpfilters globalnetworksets ippools"
+        return farm.on("cnaf-front-end", "sh", "-c", f"for k in {kinds}; do docker exec calico calicoctl get $k; done")
+
+    def waits() -> bool:
+        return "172.24.250.10" in farm.on(
+            "cnaf-front-end", "docker", "exec", "calico", *BIRDC.split(), "show protocols all"
+        )
+
+    before = known()
+    assert "ghost" not in before
+
+    def ghost(what: str) -> str:
+        return farm.shell(f"{PYTHON} - {what} <<'EOF'\n{GHOST}\nEOF").stdout
+
+    try:
+        assert "trouble=''" in ghost("appear")
+        wait_for("a session with the ghost", waits)
+        assert all(f"{what}-ghost" in known() for what in ("lan", "front-end"))
+    finally:
+        done = ghost("go")
+    assert int(done.split()[-1]) == 8, "two peers, filter, three sets of addresses, pool; and the node"
+    assert known() == before
+    wait_for("no session with the ghost", lambda: not waits())
