@@ -17,6 +17,8 @@ from rich.console import Console
 from tools import farm
 from tools.first_jobs import wait_for_pool
 from tools.login import pool_login
+from tools.preview.health import Watch
+from tools.preview.sites import note
 from tools.recovery import recover
 from tools.stacks import outputs, run
 
@@ -161,6 +163,9 @@ def _up(the: Restoration, into: Here, names: list[str]) -> None:
     for step in chosen(into, names, "up"):
         _free(the, step)
         run("up", step, the.console, the.home / "logs", the.root)
+        sites = [name for name in step if name in into.federation.sites]
+        if sites:
+            note(sites, into.federation, the.root, Watch(into.federation, the.root))
 
 
 def _wait(into: Here, pools: list[str], console: Console) -> None:
