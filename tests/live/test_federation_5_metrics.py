@@ -2,61 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
-import requests
 from collector import metrics
 from federation import NAME, Farm, machines, wait_for
+from graphite_api import SITES, Graphite, graphite_of
 
 pytestmark = pytest.mark.live
 
-SITES = ("torino", "cnaf", "bari")  # each holds a quorum member
 OWN = {metrics.EVERYWHERE, metrics.QUORUM, metrics.TUNNEL}  # from each of them
-
-
-@dataclass
-class Graphite:
-    """The render API, as an operator asks it."""
-
-    url: str
-    session: requests.Session
-
-    def ask(self, path: str, **data: Any) -> Any:
-        answer = self.session.post(self.url + path, data=data, timeout=20)
-        answer.raise_for_status()
-        return answer.json()
-
-    def names(self, site: str) -> list[str]:
-        prefix = f"aerie.{NAME}.{site}."
-        return [n.removeprefix(prefix) for n in self.ask("/metrics/index.json") if n.startswith(prefix)]
-
-    def values(self, pattern: str, minutes: int = 3) -> dict[str, list[float]]:
-        """What came of each series lately, by name without federation: SITE.NAME."""
-        series = self.ask("/render", target=f"aerie.{NAME}.{pattern}", format="json", **{"from": f"-{minutes}min"})
-        return {
-            each["target"].removeprefix(f"aerie.{NAME}."): [v for v, _ in each["datapoints"] if v is not None]
-            for each in series
-        }
-
-    def last(self, pattern: str) -> dict[str, float]:
-        return {name: values[-1] for name, values in self.values(pattern).items() if values}
 
 
 @pytest.fixture(scope="module")
 def graphite(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graphite]:
-    shared = farm.outputs("federation")
-    ca: Path = tmp_path_factory.mktemp("ca") / "ca.crt"
-    ca.write_text(shared["ca_certificate"])
-    with requests.Session() as session:
-        session.trust_env, session.verify = False, str(ca)
-        session.auth = ("viewer", shared["passwords"]["graphite"])
-        yield Graphite(farm.outputs("torino")["graphite_url"], session)
+    yield from graphite_of(farm, tmp_path_factory.mktemp("ca"))
 
 
 def test_every_documented_metric_is_there_and_no_other(graphite: Graphite) -> None:
@@ -123,28 +84,6 @@ def test_nothing_is_lost_nor_in_error_and_it_is_cheap(graphite: Graphite) -> Non
     assert len(used) == len(SITES) and max(used.values()) < 100e6, used
     cores = {n: sum(v) / len(v) for n, v in graphite.values("*.containers.{collector,graphite}.cpus.used").items() if v}
     assert len(cores) == len(SITES) + 1 and sum(cores.values()) < 0.1, cores
-
-
-def test_a_session_that_is_cut_fires_an_alert_and_its_return_ends_it(farm: Farm) -> None:
-    """BGP (TCP 179) between the front-end and one of its agents is cut; BIRD notices by its hold time."""
-
-    def alerts() -> list[dict[str, Any]]:
-        """What the collector prints; it ends with 1 if something fires."""
-        shown = farm.on("torino-front-end", "docker", "exec", "collector", "collector-alerts", "--json", check=False)
-        return [a for a in json.loads(shown) if a["rule"] == "bgp_session_down"]
-
-    address = farm.outputs("torino")["machines"]["torino-agent-1"]
-    wait_for("no session is down", lambda: alerts() == [], 120, every=2)
-    rules = [["-p", "tcp", "-s", address, port, "179", "-j", "DROP"] for port in ("--dport", "--sport")]
-    for rule in rules:
-        farm.on("torino-front-end", "iptables", "-w", "-I", "INPUT", *rule)
-    try:
-        (alert,) = wait_for("the alert fires", alerts, 180, every=2)  # after 15 s of hold time and 60 s of the rule
-        assert alert["labels"] == {"peer": metrics.part(address)} and alert["site"] == "torino"
-    finally:
-        for rule in rules:
-            farm.on("torino-front-end", "iptables", "-w", "-D", "INPUT", *rule)
-    wait_for("the alert ends", lambda: alerts() == [], 240, every=2)
 
 
 def test_points_are_of_now(graphite: Graphite) -> None:
