@@ -6,9 +6,10 @@
     python -m tools.bench drivers    memory and time of `pulumi up` for 5, 20 and 50 agents, by Docker providers and by SSH commands
     python -m tools.bench pool       a pool by the framework: starts, throughput, shrinking; beside a plain HTCondor
     python -m tools.bench marathon   our Marathon against a fake master: launches, lists, events, failover, health checks
+    python -m tools.bench collector  the collector's round of 10 to 1,000 simulated agents
     python -m tools.bench            `marathon`, and all but `drivers` and `pool` of the federation that is up
 
-A federation must be up (`make up`), except for `drivers` and `marathon`.
+A federation must be up (`make up`), except for `drivers`, `marathon` and `collector`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rich.table import Table
 from components.spec.loader import read_federation
 from components.spec.model import Federation
 
-from . import bench_drivers, bench_marathon, bench_pool, bench_rtt, stacks
+from . import bench_collector, bench_drivers, bench_marathon, bench_pool, bench_rtt, stacks
 
 ROOT = stacks.ROOT
 
@@ -105,7 +106,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "what",
         nargs="*",
-        choices=["preview", "memory", "rtt", "drivers", "pool", "marathon", []],
+        choices=["preview", "memory", "rtt", "drivers", "pool", "marathon", "collector", []],
         help="default: all but drivers and pool",
     )
     args = parser.parse_args(argv)
@@ -122,6 +123,7 @@ def main(argv: list[str] | None = None) -> int:
             "drivers": lambda: bench_drivers.drivers(console),
             "pool": lambda: bench_pool.pool(console, federation, ROOT),
             "marathon": lambda: bench_marathon.marathon(console),
+            "collector": lambda: bench_collector.run(console),
         }[what]()
     console.print("Next: write what changed into docs/benchmarks.md, with the machine's size")
     return 0

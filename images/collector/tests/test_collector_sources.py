@@ -14,6 +14,8 @@ import pytest
 from collector import metrics
 from collector.rates import Rates
 from collector.sources import bgp, containers, etcd, itself, marathon, mesos, vpn, zookeeper
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 DATA = Path(__file__).parent / "data"
 RTT = 'etcd_network_peer_round_trip_time_seconds_{what}{{To="{member}"}} {value}\n'
@@ -185,6 +187,34 @@ def test_a_machine_says_once_what_it_is_called_and_state_is_never_asked() -> Non
         agents.read()
     assert machines.asked.count("10.0.0.1/flags") == 1
     assert not [each for each in machines.asked if "/state" in each]
+
+
+@given(st.integers(1, 1500))
+@example(mesos.AT_ONCE)
+@example(mesos.AT_ONCE + 1)
+def test_everybody_has_a_turn_and_no_round_is_long(machines: int) -> None:
+    addresses = [str(n) for n in range(machines)]
+    parts = -(-machines // mesos.AT_ONCE)
+    turns = [mesos.turn(addresses, 7 + n) for n in range(parts)]
+    assert sorted(a for each in turns for a in each) == sorted(addresses)
+    assert max(map(len, turns)) <= mesos.AT_ONCE
+
+
+def test_of_those_that_are_not_asked_it_is_told_what_they_said_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mesos, "AT_ONCE", 2)
+    machines = Machines({f"10.0.0.{n}": f"m{n}" for n in range(4)})
+    agents = mesos.Agents(lambda: machines.names, machines)
+    assert agents.read()["pools.demo.executor.containers"] == 2
+    values = agents.read()
+    assert {name for name in values if name.endswith(".registered")} == {f"machines.m{n}.registered" for n in range(4)}
+    assert values["pools.demo.executor.containers"] == 4
+    machines.names["10.0.0.0"] = None  # its turn is the next
+    with pytest.raises(mesos.Partly) as partly:
+        agents.read()
+    assert "machines.m0.registered" not in partly.value.values
+    assert partly.value.values["pools.demo.executor.containers"] == 3
+    del machines.names["10.0.0.1"]
+    assert "machines.m1.registered" not in agents.read(), "what is no machine any more is not told of"
 
 
 # -- the others

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from ..http import Web
@@ -11,6 +13,7 @@ from ..metrics import part
 from ..rates import Rates
 from . import Partly
 
+AT_ONCE = 200  # machines that are asked in one round: a second of it, half of that on the CPU
 SIZES = {"cpus": "cpus", "mem": "memory", "disk": "disk"}
 _MASTER = {
     "slaves_active": "agents.active",
@@ -79,9 +82,8 @@ def pool_and_role(executor: str) -> tuple[str, str] | None:
 
 
 def statistics(rates: Rates, answers: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, float]:
-    """What the pools' containers use, from each machine's /monitor/statistics, together for the site."""
+    """What the pools' containers use, from the machines' /monitor/statistics, together."""
     out: dict[str, float] = {}
-    seen = []
 
     def add(name: str, value: float) -> None:
         out[name] = out.get(name, 0.0) + value
@@ -95,7 +97,6 @@ def statistics(rates: Rates, answers: Mapping[str, Iterable[Mapping[str, Any]]])
             at = f"pools.{part(whose[0])}.{part(whose[1])}"
             add(f"{at}.containers", 1)
             key = (machine, container["executor_id"])
-            seen.append(key)
             used = rates.rate(
                 key, found.get("cpus_user_time_secs", 0.0) + found.get("cpus_system_time_secs", 0.0), found["timestamp"]
             )
@@ -103,7 +104,6 @@ def statistics(rates: Rates, answers: Mapping[str, Iterable[Mapping[str, Any]]])
             add(f"{at}.cpus.limit", found.get("cpus_limit", 0.0))
             add(f"{at}.memory.used", found.get("mem_rss_bytes", 0.0))
             add(f"{at}.memory.limit", found.get("mem_limit_bytes", 0.0))
-    rates.keep(seen)
     return out
 
 
@@ -117,9 +117,35 @@ class Master:
         return master(self._web.json("/metrics/snapshot"), self._members)
 
 
+def turn(addresses: Sequence[str], number: int) -> list[str]:
+    """Whom to ask in this round: everybody, or of a large site the next part, so that a round stays short."""
+    parts = max(1, math.ceil(len(addresses) / AT_ONCE))
+    return [address for at, address in enumerate(addresses) if at % parts == number % parts]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one machine said last: of itself, and what the pools' containers on it use."""
+
+    own: Mapping[str, float]
+    pools: Mapping[str, float]
+
+
+def together(told: Iterable[Told]) -> dict[str, float]:
+    """The site's values: machines by themselves, the pools' added up."""
+    out: dict[str, float] = {}
+    for each in told:
+        out |= each.own
+        for name, value in each.pools.items():
+            out[name] = out.get(name, 0.0) + value
+    return out
+
+
 class Agents:
     """All agents of the site: the machines are those that the front-end's BIRD is to have sessions with, so that a new machine needs
-    no other collector. Each says once what it is called."""
+    no other collector. Each says once what it is called.
+
+    Of more than AT_ONCE machines a part is asked each round, and of the others it is told what they said last."""
 
     name = "mesos_agent"
 
@@ -127,22 +153,29 @@ class Agents:
         self._machines, self._make = machines, web
         self._webs: dict[str, Web] = {}
         self._names: dict[str, str] = {}
-        self._rates = Rates()
+        self._rates: dict[str, Rates] = {}
+        self._told: dict[str, Told] = {}
+        self._round = 0
         self._pool = ThreadPoolExecutor(8, "agents")
 
     def read(self) -> dict[str, float]:
         addresses = sorted(self._machines())
-        self._names = {a: n for a, n in self._names.items() if a in addresses}
-        values: dict[str, float] = {}
-        answers: dict[str, Any] = {}
+        for known in (self._webs, self._names, self._rates, self._told):
+            for gone in known.keys() - set(addresses):
+                del known[gone]
+        asked = turn(addresses, self._round)
+        self._round += 1
         troubles = []
-        for address, asked in [(a, self._pool.submit(self._one, a)) for a in addresses]:
+        for address, answer in [(a, self._pool.submit(self._one, a)) for a in asked]:
+            self._told.pop(address, None)  # of one that does not answer nothing is told
             try:
-                found, answers[address] = asked.result()
-                values |= found
+                own, containers = answer.result()
+                rates = self._rates.setdefault(address, Rates())
+                self._told[address] = Told(own, statistics(rates, {address: containers}))
+                rates.keep((address, container["executor_id"]) for container in containers)
             except Exception as error:  # of one machine; the others are told
                 troubles.append(f"{address}: {type(error).__name__}: {error}"[:200])
-        values |= statistics(self._rates, answers)
+        values = together(self._told.values())
         if troubles:
             raise Partly(values, len(troubles), "; ".join(troubles))
         return values
