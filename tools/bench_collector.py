@@ -86,9 +86,9 @@ def run(console: Console) -> None:
         try:
             base = f"https://127.0.0.1:{ours.recv()}"
             for agents in SIZES:
+                machines = [str(number) for number in range(agents)]
                 source = Agents(
-                    lambda n=agents: [str(i) for i in range(n)],
-                    lambda number: Web(f"{base}/{number}", str(folder / "ca.crt"), (USER, PASSWORD)),
+                    machines.copy, lambda number: Web(f"{base}/{number}", str(folder / "ca.crt"), (USER, PASSWORD))
                 )
                 took: list[tuple[float, float]] = []
                 values: dict[str, float] = {}
