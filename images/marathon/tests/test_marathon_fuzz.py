@@ -88,3 +88,17 @@ def test_any_request() -> None:
 def test_what_is_no_app(body: object) -> None:
     with pytest.raises(Invalid):
         operations().create(body)
+
+
+@pytest.mark.parametrize(
+    "networks", [5, "x", {}, [5], [[]], [{"mode": []}], [{"mode": {}}, {}], [{"mode": 5}], [{"name": []}]]
+)
+def test_networks_that_are_none(networks: object) -> None:
+    """Ports belong to the kind of network, so it is looked at before the whole is checked."""
+    ops = operations()
+    ops.create({"id": "/a", "cmd": "x", "portDefinitions": [{"port": 0}]})
+    for partial in (True, False):
+        with pytest.raises(Invalid):
+            ops.update("/a", {"networks": networks, "cmd": "y"}, force=True, partial=partial)
+    with pytest.raises(Invalid):
+        ops.create({"id": "/b", "cmd": "x", "networks": networks})

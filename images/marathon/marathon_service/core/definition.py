@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from . import paths
-from .legacy import migrate
+from .legacy import migrate, modes
 from .ports import assign as assign_ports
 from .ports import network, service_ports
 from .schema import READ_ONLY
@@ -92,8 +92,7 @@ def merge(before: Json, update: Json) -> Json:
         base.pop("cmd", None)
     if "networks" in update or "container" in update:
         # Ports belong to the kind of network that they were written for.
-        modes = {n.get("mode") for n in update.get("networks") or base.get("networks") or () if isinstance(n, dict)}
-        if modes - {"host"}:
+        if modes(update.get("networks") or base.get("networks")) - {"host"}:
             base.pop("portDefinitions", None)
         elif "container" not in update and isinstance(base.get("container"), dict):
             base["container"] = {k: v for k, v in base["container"].items() if k != "portMappings"}

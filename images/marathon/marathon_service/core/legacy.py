@@ -102,7 +102,7 @@ def _networks(app: Json, address: Json | None, docker: Any, bridge: str) -> None
     networks = app.get("networks")
     if networks:
         # What one mode says twice is no contradiction.
-        same = docker is not None and isinstance(networks, list) and _modes(networks) == {_MODES[docker]}
+        same = docker is not None and isinstance(networks, list) and modes(networks) == {_MODES[docker]}
         if address is not None or not same:
             raise Invalid([(given, "stands for networks: give one of them")])
         return
@@ -119,8 +119,12 @@ def _networks(app: Json, address: Json | None, docker: Any, bridge: str) -> None
     app["networks"] = [network]
 
 
-def _modes(networks: list[Any]) -> set[str]:
-    return {n.get("mode") or "container" for n in networks if isinstance(n, dict)}
+def modes(networks: Any) -> set[str]:
+    """The kinds of networks that an app asks for; nothing has been checked yet, and what is no kind is told of later."""
+    listed = (
+        [n.get("mode") or "container" for n in networks if isinstance(n, dict)] if isinstance(networks, list) else []
+    )
+    return {mode for mode in listed if isinstance(mode, str)}
 
 
 def _discovery(app: Json, address: Json) -> None:
