@@ -76,6 +76,26 @@ def test_an_attribute_that_htcondor_did_not_evaluate_is_no_number() -> None:
     assert condor.number("/Expr(RequestMemory)/") == 0
 
 
+QUICK = """
+
+-- Schedd: 10-76-0-11.demo.aerie : <10.76.0.11:43149?... @ 11/28/26 19:11:10
+Total for query: 7 jobs; 0 completed, 0 removed, 4 idle, 2 running, 1 held, 0 suspended
+Total for all users: 9 jobs; 0 completed, 0 removed, 5 idle, 3 running, 1 held, 0 suspended
+
+"""
+
+
+def test_numbers_of_jobs() -> None:
+    assert condor.totals(QUICK) == {
+        "jobs.totals.idle.totals.count": 4,
+        "jobs.totals.running.totals.count": 2,
+        "jobs.totals.held.totals.count": 1,
+    }
+    for text in ("", "Total for query: 7 jobs; 4 idle"):
+        with pytest.raises(ValueError, match="does not tell how many are"):
+            condor.totals(text)
+
+
 class Asked:
     """Stands in for the shell in a submit node: what it answers, one after the other."""
 
@@ -94,7 +114,7 @@ class Asked:
 
 def test_who_came_and_went() -> None:
     one = TEXT.replace("10-92-6-64", "10-92-6-65")
-    pool = pools.Pool("demo", Asked(TEXT, one, one))  # type: ignore[arg-type]
+    pool = pools.Pool("demo", Asked(TEXT, one, one), Asked())  # type: ignore[arg-type]
     seen = []
     for _ in range(3):
         pool.ask()
@@ -104,7 +124,7 @@ def test_who_came_and_went() -> None:
 
 
 def test_every_metric_of_a_pool_is_read_and_no_other() -> None:
-    pool = pools.Pool("demo", Asked(TEXT))  # type: ignore[arg-type]
+    pool = pools.Pool("demo", Asked(TEXT), Asked(QUICK))  # type: ignore[arg-type]
     pool.ask()
     named = {name: metrics.known(name) for name in pool.values()}
     assert [name for name, metric in named.items() if metric is None] == []
@@ -136,6 +156,39 @@ def until(condition: Callable[[], Any]) -> Any:
     return found
 
 
+def in_turn(whole: Asked, quick: Any = None) -> Callable[..., Any]:
+    """Makes pools' shells: the one that tells all, and the one that counts jobs."""
+
+    class Always:
+        def ask(self) -> str:
+            return QUICK
+
+        def close(self) -> None:
+            pass
+
+    def make(docker: Any, container: str, command: str, seconds: float) -> Any:
+        return (quick or Always()) if command == condor.QUICK else whole
+
+    return make
+
+
+def test_the_numbers_of_jobs_are_told_before_all_else_and_newer(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = pools.Pool("demo", Asked(TEXT), Asked(QUICK))  # type: ignore[arg-type]
+    pool.count()
+    counted = pool.values()
+    assert counted["condor.demo.jobs.totals.idle.totals.count"] == 4 and len(counted) == 3
+    pool.ask()
+    assert pool.values()["condor.demo.jobs.totals.idle.totals.count"] == 4
+    monkeypatch.setattr(pools, "STALE", 0.0)
+    assert pool.values()["condor.demo.jobs.totals.idle.totals.count"] != 4, "as all else, which is older"
+
+
+def test_numbers_that_are_not_told_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "Asked", in_turn(Asked(TEXT), Asked(ValueError("condor_q in abc: exit 1"))))
+    with pytest.raises(pools.Partly, match="pool demo: condor_q in abc"):
+        pools.Pools(Docker({"abc": "demo"})).read()  # type: ignore[arg-type]
+
+
 def test_a_pool_that_is_slow_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     answer, asked = threading.Event(), Asked()
 
@@ -144,12 +197,12 @@ def test_a_pool_that_is_slow_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatc
         return TEXT
 
     asked.ask = ask  # type: ignore[method-assign]
-    monkeypatch.setattr(pools, "Asked", lambda *_: asked)
+    monkeypatch.setattr(pools, "Asked", in_turn(asked))
     docker = Docker({"abc": "demo"})
     source = pools.Pools(docker)  # type: ignore[arg-type]
-    assert source.read() == {} and source.read() == {}
+    assert len(source.read()) == len(source.read()) == 3, "the numbers of jobs alone"
     answer.set()
-    found = until(source.read)
+    found = until(lambda: len(source.read()) > 3 and source.read())
     assert found["condor.demo.executors.count"] == 2
     assert source.read() == found, "told every round"
     docker.there = {}
@@ -158,10 +211,10 @@ def test_a_pool_that_is_slow_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatc
 
 def test_a_pool_that_fails_is_an_error_once_and_the_last_answer_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = Asked(TEXT, ValueError("condor_status in abc: exit 1"))
-    monkeypatch.setattr(pools, "Asked", lambda *_: asked)
+    monkeypatch.setattr(pools, "Asked", in_turn(asked))
     monkeypatch.setattr(pools, "EVERY", 0.0)
     source = pools.Pools(Docker({"abc": "demo"}))  # type: ignore[arg-type]
-    until(source.read)
+    until(lambda: len(source.read()) > 3)
 
     def failed() -> pools.Partly | None:
         try:
@@ -176,8 +229,11 @@ def test_a_pool_that_fails_is_an_error_once_and_the_last_answer_stands(monkeypat
 
 
 def test_an_old_answer_is_no_longer_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = pools.Pool("demo", Asked(TEXT))  # type: ignore[arg-type]
+    pool = pools.Pool("demo", Asked(TEXT), Asked(QUICK))  # type: ignore[arg-type]
     pool.ask()
     assert pool.values()
+    pool.count()
     monkeypatch.setattr(pools, "OLD", 0.0)
+    assert len(pool.values()) == 3
+    monkeypatch.setattr(pools, "STALE", 0.0)
     assert pool.values() == {}

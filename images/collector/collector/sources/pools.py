@@ -1,4 +1,5 @@
-"""The HTCondor pools whose submit node is on this front-end: asked once a minute in that very container, told every round.
+"""The HTCondor pools whose submit node is on this front-end: asked once a minute in that very container, and every round how many jobs
+there are of each state. All of it is told every round.
 
 Nothing of a pool is reached over the network: its policy stays as it is, and no token is needed beyond those that the submit node has.
 """
@@ -7,13 +8,14 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from urllib.parse import quote
 
 from ..docker import Asked, Docker
 from ..metrics import part
 from . import Partly, condor
 
+QUICKLY, STALE = 3.0, 30.0  # seconds: for the numbers of jobs, and until they are no longer told
 LABEL = "org.projectcalico.label."
 EVERY, PATIENCE, OLD = (
     60.0,
@@ -23,10 +25,12 @@ EVERY, PATIENCE, OLD = (
 
 
 class Pool:
-    """One pool: its last answer, and who came and went since the collector's start."""
+    """One pool: its last answers, and who came and went since the collector's start."""
 
-    def __init__(self, name: str, asked: Asked) -> None:
-        self.name, self._asked = name, asked
+    def __init__(self, name: str, asked: Asked, quick: Asked) -> None:
+        self.name, self._asked, self._quick = name, asked, quick
+        self._counts: dict[str, float] = {}
+        self._counted_at = -STALE
         self._values: dict[str, float] = {}
         self._at = -OLD
         self._there: set[str] | None = None
@@ -44,12 +48,21 @@ class Pool:
         self._values = values | {f"{at}.{what}": float(n) for what, n in counts.items()}
         self._at = time.monotonic()
 
+    def count(self) -> None:
+        """Takes less than a second. Raises OSError or ValueError."""
+        found = condor.totals(self._quick.ask())
+        self._counts = {f"condor.{part(self.name)}.{name}": n for name, n in found.items()}
+        self._counted_at = time.monotonic()
+
     def values(self) -> dict[str, float]:
-        """The last answer, none if it is old."""
-        return self._values if time.monotonic() - self._at < OLD else {}
+        """The last answers, none that is old. The numbers of jobs are newer than what else is told of them."""
+        now = time.monotonic()
+        known = self._values if now - self._at < OLD else {}
+        return {**known, **(self._counts if now - self._counted_at < STALE else {})}
 
     def close(self) -> None:
         self._asked.close()
+        self._quick.close()
 
 
 class Pools:
@@ -60,20 +73,25 @@ class Pools:
         self._pools: dict[str, Pool] = {}  # by the submit node's container
         self._asking: dict[str, Future[None]] = {}
         self._next: dict[str, float] = {}
+        self._counting: dict[str, Future[None]] = {}
         self._threads = ThreadPoolExecutor(4, "condor")
+        self._quick_threads = ThreadPoolExecutor(4, "condor-quick")
 
     def read(self) -> dict[str, float]:
         there = self._submit_nodes()
         for container in self._pools.keys() - there.keys():
             self._pools.pop(container).close()
             self._asking.pop(container, None)
-        values: dict[str, float] = {}
-        troubles = []
+            self._counting.pop(container, None)
         for container, name in there.items():
-            pool = self._pools.get(container)
-            if pool is None:
-                pool = Pool(name, Asked(self._docker, container, condor.COMMAND, PATIENCE))
-                self._pools[container], self._next[container] = pool, 0.0
+            if container not in self._pools:
+                whole = Asked(self._docker, container, condor.COMMAND, PATIENCE)
+                self._pools[container] = Pool(name, whole, Asked(self._docker, container, condor.QUICK, PATIENCE))
+                self._next[container] = 0.0
+        values: dict[str, float] = {}
+        troubles = self._count()
+        for container, name in there.items():
+            pool = self._pools[container]
             asking = self._asking.get(container)
             if asking is not None and asking.done():
                 del self._asking[container]
@@ -86,6 +104,19 @@ class Pools:
         if troubles:
             raise Partly(values, len(troubles), "; ".join(troubles))
         return values
+
+    def _count(self) -> list[str]:
+        """Asks all pools for the numbers of jobs, and waits for those that tell them soon; what went wrong."""
+        troubles = []
+        for container, pool in self._pools.items():
+            before = self._counting.get(container)
+            if before is None or before.done():
+                self._counting[container] = self._quick_threads.submit(pool.count)
+        wait(self._counting.values(), timeout=QUICKLY)
+        for container, counting in self._counting.items():
+            if counting.done() and (error := counting.exception()):
+                troubles.append(f"pool {self._pools[container].name}: {error}")
+        return troubles
 
     def _submit_nodes(self) -> dict[str, str]:
         """The pools' names by their submit node's container, of those that run here."""
