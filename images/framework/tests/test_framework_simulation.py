@@ -14,7 +14,7 @@ def seeds(few: Iterable[int], more: Iterable[int]) -> list[object]:
     return [*few, *(pytest.param(seed, marks=pytest.mark.soak) for seed in more)]
 
 
-@pytest.mark.parametrize("seed", seeds([1, 3], [0, 2, 4, 5, 6, 7]))
+@pytest.mark.parametrize("seed", seeds([3], [0, 1, 2, 4, 5, 6, 7]))
 def test_a_pool_with_faults(seed: int) -> None:
     cluster = SimulatedCluster(seed).run()
     assert sum(cluster.happened.values()) > 5

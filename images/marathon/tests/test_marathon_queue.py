@@ -13,7 +13,6 @@ from marathon_service.core.placing import FUNNEL, Placer, Rejections
 from marathon_service.core.queue_views import queue
 from mesos_client.messages import Offer
 
-
 APP = {"id": "/big", "cmd": "x", "mem": 16}
 
 
