@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +196,17 @@ def launch_rate(zk: str, apps: int, port: int) -> tuple[float, float]:
             leader.ask("/v2/apps", app(f"/rate/app{n}", INSTANCES))
         until(lambda: not leader.ask("/v2/deployments"), 600, "all tasks run", pause=0.1)
         seconds = time.monotonic() - began
-        time.sleep(3)  # the last updates are acknowledged; that is part of what a task costs
+        # The last updates are acknowledged; that is part of what a task costs.
+        until(lambda: _rests(leader.process.pid), 60, "the service has nothing left to do")
         count = apps * INSTANCES
         return count / seconds, (_cpu(leader.process.pid) - before) / count * 1000
+
+
+def _rests(pid: int) -> bool:
+    """Whether it needs less than a twentieth of a CPU for half a second."""
+    before, began = _cpu(pid), time.monotonic()
+    time.sleep(0.5)
+    return _cpu(pid) - before < 0.05 * (time.monotonic() - began)
 
 
 def _cpu(pid: int) -> float:
@@ -290,7 +299,14 @@ def health_checks(zk: str, port: int) -> tuple[float, float, float]:
         one_each = [["hostname", "UNIQUE"]]
         leader.ask("/v2/apps", app("/health/app", CHECKED, healthChecks=[check], constraints=one_each))
         until(lambda: not leader.ask("/v2/deployments"), 300, "all tasks are healthy")
-        time.sleep(CHECK_INTERVAL + 2)  # each check has come to its own place in the interval
+        # Each check has come to its own place in the interval once it has been made again.
+        healthy = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+        def again() -> bool:
+            tasks = leader.ask("/v2/apps//health/app")["app"]["tasks"]
+            return all(r["lastSuccess"] > healthy for t in tasks for r in t["healthCheckResults"])
+
+        until(again, 10 * CHECK_INTERVAL, "each task is checked again", pause=0.5)
         before, began = _cpu(leader.process.pid), time.monotonic()
         with urllib.request.urlopen(
             f"http://127.0.0.1:{checked}/deviations?seconds={CHECK_INTERVAL * 3:g}&interval={CHECK_INTERVAL:g}",

@@ -23,7 +23,6 @@ _BROWSERS = ("chromium", "google-chrome", "google-chrome-stable")
 _FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1280,860"),
-    "--disable-features=BackForwardCache",  # pages that are left would keep their event streams, and a host has six connections
 ]
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 DRAWN = 15.0  # seconds from the load of the page to its first drawing, before it is loaded once more

@@ -17,16 +17,7 @@ from federation import Farm, farm_at, left_over, make_farm, remove_left_over
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", action="store_true", help="leave the federation up after the tests, to look at it")
-    parser.addoption("--soak", action="store_true", help="also what is marked `soak`")
     parser.addoption("--farm", help="folder of a federation that --keep left up: use it, and leave it up")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out what is marked `soak`, unless it is asked for."""
-    if not config.getoption("--soak"):
-        long = [item for item in items if item.get_closest_marker("soak")]
-        items[:] = [item for item in items if item not in long]
-        config.hook.pytest_deselected(items=long)
 
 
 @pytest.fixture(scope="session")

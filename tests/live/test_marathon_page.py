@@ -243,6 +243,92 @@ def test_a_cut_stream_is_seen_and_taken_up_again(page: Browser, stage: Stage) ->
     page.shows("3 of 3")
 
 
+def test_a_page_that_is_left_holds_no_stream(page: Browser, stage: Stage) -> None:
+    page.open(f"{stage.url}/ui/")
+    page.shows("Live")
+    stage.do("streams", are=1)
+    page.script("window.same = true")
+    page.driver.get(f"{stage.url}/ping")
+    stage.do("streams", are=0)
+    stage.do("apps", apps=[{**APP, "healthChecks": []}])
+    page.driver.back()
+    stage.do("streams", are=1)
+    page.shows("Live", "demo", "2 of 2")
+    print(page.script("return JSON.stringify(performance.getEntriesByType('navigation')[0].notRestoredReasons)"))
+    assert page.script("return window.same") is True, "the browser has kept the page: it was not loaded again"
+    stage.do("scale", app="/demo/web", instances=3)
+    page.shows("3 of 3")
+    page.driver.get("about:blank")
+    stage.do("streams", are=0)
+
+
+def test_more_tabs_than_the_browser_has_connections(page: Browser, stage: Stage) -> None:
+    """Chromium has six to one service, and a stream holds one for as long as its tab is seen."""
+    first = page.driver.current_window_handle
+    try:
+        for _ in range(8):
+            page.driver.switch_to.new_window("tab")
+            page.open(f"{stage.url}/ui/")
+        page.shows("There is no app here yet.", "Live")
+        stage.do("streams", are=1)
+        stage.do("apps", apps=[{**APP, "healthChecks": []}])
+        page.shows("demo", "2 of 2")
+    finally:
+        for handle in page.driver.window_handles:
+            if handle != first:
+                page.driver.switch_to.window(handle)
+                page.driver.close()
+        page.driver.switch_to.window(first)
+    page.open(f"{stage.url}/ui/")
+    page.shows("demo", "Live")
+
+
+def test_a_group_is_scaled_restarted_and_destroyed(page: Browser, stage: Stage) -> None:
+    small = {**APP, "healthChecks": [], "cpus": 0.1}
+    apps = [{**small, "id": "/shop/web"}, {**small, "id": "/shop/db/main", "instances": 1}]
+    stage.do("apps", apps=[*apps, {**small, "id": "/log", "instances": 1, "dependencies": ["/shop/db"]}])
+    page.open(f"{stage.url}/ui/#/apps/shop")
+    page.click("button", "Scale")
+    page.shows("Nothing changes.")
+    page.write("dialog input[name=by]", "2")
+    page.shows(
+        "2 apps will have more or fewer instances", "/shop/db/main: 2 in place of 1", "/shop/web: 4 in place of 2"
+    )
+    answered(page, "dialog button", "Scale", "Scale: the service has taken it on")
+    stage.do("wait", app="/shop/web", running=4)
+    stage.do("wait", app="/shop/db/main", running=2)
+
+    page.shows("4 of 4", "2 of 2")
+    before = {app: set(stage.do("app", app=app)["tasks"]) for app in ("/shop/web", "/shop/db/main", "/log")}
+    page.click("button", "Restart")
+    page.shows("All instances of 2 apps will be replaced", "/shop/web: 4 instances")
+    answered(page, "dialog button", "Restart", "Restart: the service has taken it on")
+    for app in ("/shop/web", "/shop/db/main"):
+        page.until(lambda app=app: not before[app] & set(stage.do("app", app=app)["tasks"]), f"{app} is new")  # type: ignore[misc]
+    stage.do("wait", app="/shop/web", running=4)
+    stage.do("wait", app="/shop/db/main", running=2)
+    assert set(stage.do("app", app="/log")["tasks"]) == before["/log"]
+
+    page.shows("4 of 4", "2 of 2")
+    page.click("button", "Destroy")
+    page.shows("This ends 6 instances and removes 2 apps", "Outside of the group these depend on it", "/log")
+    page.click("dialog button", "Cancel")
+    page.until(lambda: not page.all("dialog"), "the dialog is gone")
+    assert stage.do("app", app="/shop/web")["app"] is not None
+    page.click("button", "Destroy")
+    answered(page, "dialog button", "Destroy", "Destroy: the service has taken it on")
+    page.until(lambda: stage.do("app", app="/shop/web")["app"] is None, "the group is gone")
+    page.shows("log")
+
+
+def test_what_readiness_checks_said(page: Browser, stage: Stage) -> None:
+    stage.do("apps", apps=[{**APP, "healthChecks": [], "instances": 1}])
+    stage.do("readiness", app="/demo/web", body=f"the cache is cold {EVIL}")
+    page.open(f"{stage.url}/ui/#/app/demo/web")
+    page.shows("Readiness", "not ready", "warm of", "The answer was 503, text/plain.", f"the cache is cold {EVIL}")
+    assert page.all("img") == []
+
+
 def test_by_an_instance_that_does_not_lead_and_with_a_login(page: Browser) -> None:
     stage = Stage("--credentials", "me:secret")
     try:

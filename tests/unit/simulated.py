@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import settings
-
 from components.fabric.topology import Topology, plan
 from tools.scaling.forwarding import Checked, Tables, settle
 from tools.scaling.generate import Shape, federation
 from tools.scaling.network import Network, Policy
-
-few = settings(max_examples=40)
 
 
 def network(shape: Shape, topology: Topology = "route-reflectors", one_client: bool = False) -> Network:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aerie.backing_up import archive, sealed
@@ -48,7 +48,6 @@ def test_what_is_sealed_opens(size: int) -> None:
 
 
 @given(st.lists(st.integers(0, 70), max_size=30))
-@settings(max_examples=30, deadline=None)
 def test_it_is_read_in_any_portions(sizes: list[int]) -> None:
     sealed.SCRYPT["n"] = 16
     data = bytes(range(256)) * 4

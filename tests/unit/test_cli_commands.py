@@ -52,7 +52,7 @@ def here() -> Here:
 def test_help_has_an_example(the: Clone, command: str) -> None:
     status, said = the.run(*command.split(), "--help")
     assert status == 0 and f"  aerie {command}" in said
-    assert command in {"ssh"} | {c for c in COMMANDS if "--json" in the.run(*c.split(), "--help")[1]}
+    assert command == "ssh" or "--json" in said
 
 
 def test_help_lists_all(the: Clone) -> None:

@@ -135,7 +135,7 @@ def test_no_secret_is_in_the_clear(grafana: Checkout, stack: str, preview: bool)
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_preview_registers_what_up_does_and_up_again_changes_nothing(grafana: Checkout, stack: str) -> None:
-    preview, up, again = grafana.graph(stack, True), grafana.graph(stack), grafana.graph(stack)
+    preview, up, again = grafana.graph(stack, True), grafana.graph(stack), grafana.made_anew(stack)
     assert preview.keys == up.keys == again.keys
     for key, resource in up.by_key.items():
         assert again.by_key[key].inputs == resource.inputs, key

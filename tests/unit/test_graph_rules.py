@@ -66,7 +66,7 @@ def test_preview_and_up_register_the_same(graphs: Graphs, stack: str) -> None:
 
 @pytest.mark.parametrize("stack", TOP)
 def test_the_same_configuration_gives_the_same_graph(checkouts: Callable[[], Checkout], stack: str) -> None:
-    first, second = checkouts().graph(stack), checkouts().graph(stack)
+    first, second = checkouts().graph(stack), checkouts().made_anew(stack)
     assert {k: r.wire for k, r in first.by_key.items()} == {k: r.wire for k, r in second.by_key.items()}
 
 

@@ -40,11 +40,19 @@ def cloud(site: Checkout, **changes: Any) -> Checkout:
 
 
 class Machines:
-    """The machines and their graph."""
+    """The machines and their graph, made once for the same files."""
 
     machines: list[Machine]
+    graph: Graph
 
     def __init__(self, checkout: Checkout, preview: bool = False, floating_ip: str | None = None) -> None:
+        key = checkout.contents, preview, floating_ip
+        if key not in _MADE:
+            self._make(checkout, preview, floating_ip)
+            _MADE[key] = self
+        self.machines, self.graph = _MADE[key].machines, _MADE[key].graph
+
+    def _make(self, checkout: Checkout, preview: bool, floating_ip: str | None) -> None:
         plan = checkout.plan("torino")
         assert plan.site
         site = plan.site
@@ -63,6 +71,9 @@ class Machines:
             return {m.name: m.connection.host_key for m in self.machines}
 
         self.graph = record(program, "torino", preview)
+
+
+_MADE: dict[tuple[object, ...], Machines] = {}
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_tokens_are_seen_and_judged(checkout: Checkout, framework: bool, monkeyp
     monkeypatch.setitem(tokens.ROLE_AUTHZ, PoolRole.EXECUTOR, ("READ", "ADMINISTRATOR"))
     if framework:
         checkout.change("Pulumi.demo.yaml", lambda data: by_framework(data["config"]["aerie:pool"]))
-    (violation,) = violations(checkout.graph("demo"), facts(checkout.root, "demo"))
+    (violation,) = violations(checkout.made_anew("demo"), facts(checkout.root, "demo"))
     whose = "demo-framework" if framework else "demo-executors"
     assert violation.startswith(
         f"tokens-least: {whose}: the token of executor is good for ADMINISTRATOR, which it does not need"

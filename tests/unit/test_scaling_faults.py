@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from components.fabric.topology import Topology, plan
 from components.fabric.topology_counts import path_limit, single_tunnels
-from tests.unit.simulated import all_pairs, faults, few, network, settled
+from tests.unit.simulated import all_pairs, faults, network, settled
 from tests.unit.test_topology import TOPOLOGIES, shapes
 from tools.scaling.bgp import NotConverged, Propagation
 from tools.scaling.forwarding import check, check_borders, check_ways, settle
@@ -152,7 +152,6 @@ def test_as_loops_are_what_ends_a_lost_sites_routes() -> None:
 # -- fixed addresses, limits
 
 
-@few
 @given(shapes(6), st.sampled_from(TOPOLOGIES), st.data())
 def test_the_newest_claim_wins_everywhere(shape: Shape, topology: Topology, data: st.DataObject) -> None:
     net = network(shape, topology)
@@ -206,7 +205,6 @@ def test_a_lost_site_is_hunted_for_through_every_other_one_unless_paths_are_boun
     assert prop.rounds == (12 if longest is None else 3)
 
 
-@few
 @given(shapes(8), st.data())
 def test_a_bound_on_paths_loses_nothing_with_a_tunnel(shape: Shape, data: st.DataObject) -> None:
     made = plan(federation(shape), "route-reflectors")

@@ -18,7 +18,7 @@ from components.fabric.calico_objects import SHORTEST_BOUND
 from components.fabric.topology import Topology, plan
 from components.fabric.topology_counts import border_paths, prefixes
 from tests.unit.bgp_by_message import ByMessage
-from tests.unit.simulated import all_pairs, few, network, settled
+from tests.unit.simulated import all_pairs, network, settled
 from tests.unit.test_topology import TOPOLOGIES, federations, shapes
 from tools.scaling import report
 from tools.scaling.bgp import EBGP, Propagation
@@ -29,7 +29,6 @@ from tools.scaling.network import Network
 # -- it is BGP: the same outcome as message by message, in any order
 
 
-@few
 @given(federations(), st.sampled_from(TOPOLOGIES), st.data())
 def test_the_outcome_is_that_of_single_messages_in_any_order(sites, topology, data) -> None:  # type: ignore[no-untyped-def]
     made = plan(sites, topology)
@@ -86,7 +85,6 @@ def test_messages_are_those_that_are_sent_one_by_one() -> None:
         assert prop.messages == ByMessage(made, prefix.kind, names, 1).messages
 
 
-@few
 @given(shapes(12), st.sampled_from(TOPOLOGIES))
 def test_both_ways_of_looking_at_news_end_alike(shape: Shape, topology: Topology) -> None:
     net = network(shape, topology)
@@ -122,7 +120,6 @@ def test_who_offers_a_longer_way_than_before_is_weighed_against_all(dense: bool)
 # -- what may stand for what in the large cases
 
 
-@few
 @given(shapes())
 def test_a_lan_goes_from_border_to_border_like_the_containers(shape: Shape) -> None:
     net = network(shape)
@@ -133,7 +130,6 @@ def test_a_lan_goes_from_border_to_border_like_the_containers(shape: Shape) -> N
         assert not reflects or whole.best[router] == lan.best[router]
 
 
-@few
 @given(shapes())
 def test_one_client_stands_for_all_of_its_site(shape: Shape) -> None:
     net, small = network(shape), network(shape, one_client=True)
@@ -154,7 +150,6 @@ def test_one_client_stands_for_all_of_its_site(shape: Shape) -> None:
 # -- the planner counts what the simulation has
 
 
-@few
 @given(shapes(6), st.sampled_from(TOPOLOGIES))
 def test_prefixes_are_those_that_the_planner_counts(shape: Shape, topology: Topology) -> None:
     made = plan(federation(shape), topology)
@@ -181,7 +176,6 @@ def test_paths_at_borders_are_as_many_as_the_planner_says_with_all_tunnels() -> 
 # -- no path missing, no leak
 
 
-@few
 @given(shapes(6), st.sampled_from(TOPOLOGIES))
 def test_every_pair_of_nodes_has_a_way_without_a_loop(shape: Shape, topology: Topology) -> None:
     tables = settled(shape, topology)

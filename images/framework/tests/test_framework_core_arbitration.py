@@ -7,7 +7,7 @@ import dataclasses
 from framework_core_helpers import neighbour
 from htcondor_framework.core.arbitration import give_back, needs, not_covered, over
 from htcondor_framework.core.model import Neighbour, Share, Size
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -61,7 +61,6 @@ pools_of = st.lists(st.tuples(*[numbers] * 6), min_size=1, max_size=6).map(
 )
 
 
-@settings(deadline=None)
 @given(pools_of, st.randoms(use_true_random=False))
 def test_arbitration(pools: list[Neighbour], rng: object) -> None:
     given_back = give_back(pools)

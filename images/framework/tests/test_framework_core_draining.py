@@ -26,7 +26,7 @@ from htcondor_framework.core.draining import ASK_AGAIN
 from htcondor_framework.core.model import Kind, Phase, Policy, Share, Size, SlotState, Task
 from htcondor_framework.core.planning import TELL_AFTER, plan
 from htcondor_framework.core.view import FRESH, LAUNCH_WITHIN, REGISTER_WITHIN, Memory, Plan, View
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 FREE, CLAIMED, DRAINING, DRAINED = SlotState.FREE, SlotState.CLAIMED, SlotState.DRAINING, SlotState.DRAINED
@@ -569,7 +569,6 @@ def test_an_executor_that_was_taken_over_gets_its_size_and_kind() -> None:
         assert after.size == executor("s").size and not result.launches and not result.drains
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_executor_with_a_claim_is_ever_killed(data: st.DataObject) -> None:
     """Whatever the records, the ads, the policy and the administrator say."""

@@ -38,7 +38,7 @@ from htcondor_framework.core.model import (
 )
 from htcondor_framework.core.planning import plan
 from htcondor_framework.core.view import FRESH, Launch, Memory, Plan, View
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 
@@ -402,7 +402,6 @@ def views(draw: st.DrawFn) -> View:
     )
 
 
-@settings(max_examples=200, deadline=None)
 @given(views())
 def test_placing(v: View) -> None:
     result = plan(v)

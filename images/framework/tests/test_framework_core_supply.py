@@ -9,7 +9,7 @@ from htcondor_framework.core.demand import Demand, demands, taken
 from htcondor_framework.core.model import Caps, JobGroup, Limit, Size, Usage
 from htcondor_framework.core.scaling import executors_for, per_executor, scale
 from htcondor_framework.core.supply import Free, Supplier, Supply
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 LARGEST = Size(8, 8192, 10_000, 2)
@@ -104,7 +104,6 @@ executors_of = st.lists(
 ).map(lambda found: [Free(f"e{n}", p, Size(c, m, d, g), coming) for n, (c, m, d, g, p, coming) in enumerate(found)])
 
 
-@settings(deadline=None)
 @given(groups_of, executors_of, st.data())
 def test_more_jobs_of_one_group_never_leave_fewer_of_any(
     groups: list[JobGroup], executors: list[Free], data: st.DataObject
@@ -119,7 +118,6 @@ def test_more_jobs_of_one_group_never_leave_fewer_of_any(
     assert executors_wanted(more, executors) >= executors_wanted(groups, executors)
 
 
-@settings(deadline=None)
 @given(groups_of, executors_of)
 def test_nothing_is_counted_twice_and_no_executor_is_overfull(groups: list[JobGroup], executors: list[Free]) -> None:
     found, result = supply(groups, executors)
@@ -134,7 +132,6 @@ def test_nothing_is_counted_twice_and_no_executor_is_overfull(groups: list[JobGr
     assert sum(d.memory * (m + c) for d, m, c in zip(found, result.matched, result.coming, strict=True)) <= total + 0.01
 
 
-@settings(deadline=None)
 @given(groups_of, executors_of, st.data())
 def test_fewer_executors_never_leave_fewer_jobs(
     groups: list[JobGroup], executors: list[Free], data: st.DataObject
@@ -195,7 +192,6 @@ def test_scale_by_the_rule() -> None:
     assert scale(0, dataclasses.replace(e, min=2), **{**base, "standing": 2}).least == 0
 
 
-@settings(deadline=None)
 @given(
     wanted=st.integers(0, 50),
     more=st.integers(0, 50),
@@ -252,7 +248,6 @@ def test_who_is_over_a_cap_already_gets_nothing_more() -> None:
     assert found[0].count == 0
 
 
-@settings(deadline=None)
 @given(groups_of, st.integers(0, 30), st.integers(0, 30))
 def test_caps_are_never_exceeded(groups: list[JobGroup], cap: int, used: int) -> None:
     found = demands(groups, Usage(0, {"alice": float(used)}), Caps(users={"alice": cap}), LARGEST)

@@ -104,6 +104,18 @@ class Stage:
     async def do_drop_streams(self) -> None:
         self.service.bus.close()
 
+    async def do_streams(self, are: int) -> None:
+        """Wait until so many pages follow the events."""
+        await self.service.until(lambda: len(self.service.bus._subscriptions) == are)
+
+    async def do_readiness(self, app: str, body: str) -> None:
+        """Each of its instances has answered that it is not ready."""
+        state = self.service.scheduler.state
+        for i in state.of_app(app):
+            response = {"status": 503, "contentType": "text/plain", "body": body}
+            result = {"name": "warm", "taskId": i.id, "ready": False, "lastResponse": response}
+            state.readiness[i.id] = {"warm": result}
+
     async def do_show(self) -> None:
         """What the pictures show: many apps, of which some are not well."""
         await self._request("PUT", "/v2/apps", APPS)

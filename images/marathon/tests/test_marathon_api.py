@@ -4,11 +4,14 @@ import asyncio
 import collections
 import collections.abc
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fake_mesos_master import FakeMaster
 from marathon_helpers import TestService, agents, with_service
 
+Client = Callable[[TestService], Any]
 APP = {"id": "/demo/app", "cmd": "sleep 1", "cpus": 0.5, "mem": 64, "container": {"docker": {"image": "x"}}}
 
 
@@ -105,22 +108,33 @@ def test_one_that_does_not_lead_gives_on() -> None:
     asyncio.run(main())
 
 
-def test_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    """Makes public clients of the service."""
+    marathon = pytest.importorskip("marathon")
+    # Its JSON encoder uses a name that Python 3.10 removed.
+    monkeypatch.setattr(collections, "Iterable", collections.abc.Iterable, raising=False)
+    return lambda s: marathon.MarathonClient(s.url, timeout=20)
+
+
+def until(what: Callable[[], object]) -> None:
+    """In the client's own thread."""
+    end = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_the_public_client(client: Client) -> None:
     marathon = pytest.importorskip("marathon")
     from marathon.models import MarathonApp, MarathonConstraint, MarathonGroup, MarathonHealthCheck
 
-    # Its JSON encoder uses a name that Python 3.10 removed.
-    monkeypatch.setattr(collections, "Iterable", collections.abc.Iterable, raising=False)
-
     async def test(s: TestService, _m: FakeMaster) -> None:
         def drive() -> None:
-            c = marathon.MarathonClient(s.url, timeout=20)
+            c = client(s)
 
-            def settle() -> None:
-                end = time.monotonic() + 20
-                while c.list_deployments():
-                    assert time.monotonic() < end
-                    time.sleep(0.01)
+            def settled() -> bool:
+                return not c.list_deployments()
 
             app = c.create_app(
                 "/a/b",
@@ -139,12 +153,12 @@ def test_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
             app = c.get_app("/a/b", embed_tasks=True)
             app.health_checks, app.env = [], {"A": "1"}
             c.update_app("/a/b", app, minimal=False)
-            settle()
+            until(settled)
             c.scale_app("/a/b", delta=1)
-            settle()
+            until(settled)
             assert len(c.list_tasks("/a/b")) == 3 and len(c.list_apps(label="none")) == 0
             c.restart_app("/a/b")
-            settle()
+            until(settled)
             assert c.kill_task("/a/b", c.list_tasks("/a/b")[0].id).app_id == "/a/b"
             assert len(c.kill_tasks("/a/b")) >= 2
             c.rollback_app("/a/b", c.list_versions("/a/b")[-1], force=True)
@@ -155,15 +169,13 @@ def test_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
             assert c.get_info().framework_id and c.get_leader()["leader"] and c.ping()
             # An app that no agent can take is in the queue, and the client reads the item.
             c.create_app("/huge", MarathonApp(cmd="x", cpus=9999, mem=16, instances=1))
-            end = time.monotonic() + 20
-            while not (queue := c.list_queue()):
-                assert time.monotonic() < end
-            assert queue[0].count == 1
+            until(c.list_queue)
+            assert c.list_queue()[0].count == 1
             c.delete_app("/huge", force=True)
             assert c.list_endpoints() is not None
             c.delete_group("/g", force=True)
             c.delete_app("/a/b", force=True)
-            settle()
+            until(settled)
             with pytest.raises(marathon.NotFoundError):
                 c.get_app("/a/b")
 
@@ -172,19 +184,15 @@ def test_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
     with_service(test)
 
 
-def test_the_rest_of_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rest_of_the_public_client(client: Client) -> None:
     """Lists of apps, versions of groups, killing by id, events, metrics, what waits."""
-    marathon = pytest.importorskip("marathon")
     from marathon.models import MarathonApp, MarathonGroup
-
-    monkeypatch.setattr(collections, "Iterable", collections.abc.Iterable, raising=False)
 
     async def test(s: TestService, _m: FakeMaster) -> None:
         seen: list[object] = []
 
         def listen() -> None:
-            client = marathon.MarathonClient(s.url, timeout=20)
-            for event in client.event_stream(
+            for event in client(s).event_stream(
                 event_types=["deployment_info", "deployment_success", "status_update_event"]
             ):
                 seen.append(event)
@@ -192,22 +200,19 @@ def test_the_rest_of_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
                     return
 
         def drive() -> None:
-            c = marathon.MarathonClient(s.url, timeout=20)
+            c = client(s)
 
-            def settle() -> None:
-                end = time.monotonic() + 20
-                while c.list_deployments():
-                    assert time.monotonic() < end
-                    time.sleep(0.01)
+            def settled() -> bool:
+                return not c.list_deployments()
 
             def small(app_id: str, **more: object) -> MarathonApp:
                 return MarathonApp(id=app_id, cmd="x", cpus=0.1, mem=16, **more)
 
             c.create_group(MarathonGroup(id="/g", apps=[small("/g/a"), small("/g/b")]))
-            settle()
+            until(settled)
             before = c.get_group("/g").version
             c.scale_group("/g", 2)
-            settle()
+            until(settled)
             assert (
                 len(c.list_tasks()) == 4
                 and c.get_app("/g/a", embed_task_stats=True).task_stats.total_summary.stats.counts.running == 2
@@ -215,23 +220,23 @@ def test_the_rest_of_the_public_client(monkeypatch: pytest.MonkeyPatch) -> None:
             group = c.get_group("/g")
             group.apps = [small("/g/a", instances=3)]
             c.update_group("/g", group, force=True)
-            settle()
+            until(settled)
             assert [a.id for a in c.list_apps()] == ["/g/a"]
             c.rollback_group("/g", before, force=True)
-            settle()
+            until(settled)
             assert {a.id: a.instances for a in c.list_apps()} == {"/g/a": 1, "/g/b": 1}
             c.update_apps([small("/g/a", instances=2), small("/g/b", instances=0)], force=True)
-            settle()
+            until(settled)
             assert len(c.list_apps(embed_tasks=True)[0].tasks) == 2
             c.kill_given_tasks([c.list_tasks("/g/a")[0].id], scale=True)
-            settle()
+            until(settled)
             assert c.get_app("/g/a").instances == 1 and c.get_metrics()["gauges"]
             c.create_app("/huge", small("/huge", constraints=[]))
             c.scale_app("/huge", 2, force=True)
             c.update_app("/huge", MarathonApp(cpus=900), force=True)
-            end = time.monotonic() + 20
-            while not c.list_queue(embed_last_unused_offers=True):
-                assert time.monotonic() < end
+            until(lambda: c.list_queue(embed_last_unused_offers=True))
+            (unused, *_) = c.list_queue(embed_last_unused_offers=True)[0].last_unused_offers
+            assert unused["reason"] == ["InsufficientCpus"] and unused["offer"]["hostname"]
             c.reset_delay("/huge")
             c.delete_leader()
 

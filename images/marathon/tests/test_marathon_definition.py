@@ -5,7 +5,7 @@ from marathon_helpers import T0, offer, operations, spec
 from marathon_service.core import deployments, selectors
 from marathon_service.core.definition import Rules, merge, migrate, normalise
 from marathon_service.core.model import Instance, State
-from marathon_service.core.operations import Conflict, Locked, NotFound
+from marathon_service.core.operations import Conflict, Locked, NotFound, Wish
 from marathon_service.core.planning import plan
 from marathon_service.core.stamps import next_version, parse_stamp, stamp
 from marathon_service.core.taskinfo import check_target, environment, task_info
@@ -122,12 +122,9 @@ def test_a_partial_update_swaps_cmd_and_args() -> None:
 
 def test_steps_follow_dependencies() -> None:
     ops = operations()
-    deployment = ops.change(
-        {
-            "/db": ops.normal({"id": "/db", "cmd": "x"}),
-            "/web": ops.normal({"id": "/web", "cmd": "x", "dependencies": ["db"]}),
-        }
-    )
+    db = ops.normal({"id": "/db", "cmd": "x"})
+    web = ops.normal({"id": "/web", "cmd": "x", "dependencies": ["db"]})
+    deployment = ops.change(Wish({"/db": db, "/web": web}))
     assert [[(a.kind[:5], a.app) for a in s] for s in deployment.steps] == [
         [("Start", "/db"), ("Start", "/web")],
         [("Scale", "/db")],

@@ -283,6 +283,4 @@ class Cluster(RuleBasedStateMachine):
 
 
 TestCluster = Cluster.TestCase
-TestCluster.settings = settings(
-    max_examples=64, stateful_step_count=14, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+TestCluster.settings = settings(stateful_step_count=14, suppress_health_check=list(HealthCheck))

@@ -1,7 +1,7 @@
 """What of an offer an app may use: kinds of attributes, regions, roles, ports, GPUs; and how many tasks at a time."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from marathon_core_helpers import T0, offer, operations, spec
 from marathon_service.core.constraints import Place, Tally, allowed, problem
@@ -73,7 +73,6 @@ CONSTRAINTS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(CONSTRAINTS, st.lists(PLACES, max_size=6), PLACES, st.lists(PLACES, max_size=3))
 def test_counting_gives_what_looking_at_every_instance_gives(
     constraints: list[Constraint], placed: list[Place], place: Place, later: list[Place]

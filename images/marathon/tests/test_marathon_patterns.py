@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from marathon_service.core import patterns
 from marathon_service.core.constraints import Place, allows
@@ -22,7 +22,6 @@ PATTERNS = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
 @given(PATTERNS, st.text("ab", max_size=6))
 def test_the_same_as_pythons(pattern: str, value: str) -> None:
     tree = patterns._parser.parse(pattern)

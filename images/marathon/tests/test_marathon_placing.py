@@ -4,8 +4,7 @@ import dataclasses
 import itertools
 
 import pytest
-from hypothesis import HealthCheck as Slow
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from marathon_core_helpers import T0, offer, operations, spec
 from marathon_service.core import constraints, health, updates
@@ -125,7 +124,6 @@ OFFERS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[Slow.too_slow])
 @given(st.lists(APPS, min_size=1, max_size=4), OFFERS)
 def test_never_over_an_offer_and_never_against_a_constraint(apps: list[dict], offered: list[tuple]) -> None:
     ops = operations()
@@ -184,7 +182,6 @@ def test_one_that_returns_after_it_was_replaced_goes() -> None:
 NEW = "2024-01-01T00:00:00.000Z"
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[Slow.too_slow])
 @given(
     st.integers(1, 6),
     st.integers(0, 6),

@@ -11,7 +11,7 @@ from fake_mesos_master import FakeMaster
 from marathon_helpers import MemoryStore, TestService, agents, operations, with_service
 from marathon_service.core import events
 from marathon_service.core.definition import Rules
-from marathon_service.core.operations import TooMany
+from marathon_service.core.operations import TooMany, Wish
 from marathon_service.core.validation import Invalid
 from marathon_service.metrics import Metrics, prometheus
 
@@ -270,7 +270,7 @@ def test_every_event_of_an_apps_life() -> None:
 def test_the_group_that_a_deployment_is_of() -> None:
     ops = operations()
     for wanted, ids in (("/a/b", ["/a/b/x", "/a/b/c/y"]), ("/", ["/x", "/a/y"]), ("/q", ["/q/z"])):
-        found = ops.change({i: ops.normal(small(i)) for i in ids}, force=True)
+        found = ops.change(Wish({i: ops.normal(small(i)) for i in ids}, force=True))
         assert events.group_of(found) == wanted
 
 

@@ -5,8 +5,7 @@ import itertools
 import random
 from collections.abc import Callable
 
-from hypothesis import HealthCheck as Slow
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from marathon_core_helpers import T0, offer, operations
 from marathon_service.core import deployments, updates
@@ -138,7 +137,6 @@ def repeated(cluster: Cluster, done: Callable[[], bool], turns: int = 150) -> No
     raise AssertionError(f"never ends: {cluster.state.deployments} {cluster.state.instances}")
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[Slow.too_slow])
 @given(st.randoms(use_true_random=False), STEPS)
 def test_bounds_hold_in_every_turn_and_it_ends_as_asked(luck: random.Random, steps: list) -> None:
     cluster = Cluster(luck)

@@ -82,6 +82,7 @@ class Offer:
     zone: str | None = None
     unavailable_from: float | None = None
     unavailable_for: float | None = None
+    raw_attributes: tuple[Json, ...] = field(default=(), compare=False, repr=False)
 
     @classmethod
     def from_json(cls, raw: Json) -> Offer:
@@ -100,6 +101,7 @@ class Offer:
             zone=fault.get("zone", {}).get("name"),
             unavailable_from=None if start is None else int(start) / 1e9,
             unavailable_for=None if length is None else int(length) / 1e9,
+            raw_attributes=tuple(raw.get("attributes", ())),
         )
 
 

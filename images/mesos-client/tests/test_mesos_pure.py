@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from mesos_client import (
     Backoff,
@@ -22,7 +22,6 @@ from mesos_client.recordio import Decoder, RecordError, encode
 
 
 # A busy machine is slow, and that is no fault of the decoder.
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.binary(max_size=300)), st.data())
 def test_records_survive_any_cut(records: list[bytes], data: st.DataObject) -> None:
     stream = b"".join(encode(r) for r in records)

@@ -102,12 +102,14 @@ def _wish(d: Demand) -> str:
 
 def _shortage(job: Size, room: Size) -> str:
     """The first thing of which `room` has too little, and how much it has; "" if it has enough."""
-    for asks, has, words in (
-        (job.cpus, room.cpus, amount(room.cpus, "cpu")),
-        (job.memory, room.memory, f"{number(room.memory)} MiB of memory"),
-        (job.disk, room.disk, f"{number(room.disk)} MiB of disk"),
-        (job.gpus, room.gpus, amount(room.gpus, "gpu")),
-    ):
-        if asks > has + 1e-6:
-            return words
-    return ""
+    if _more(job.cpus, room.cpus):
+        return amount(room.cpus, "cpu")
+    if _more(job.memory, room.memory):
+        return f"{number(room.memory)} MiB of memory"
+    if _more(job.disk, room.disk):
+        return f"{number(room.disk)} MiB of disk"
+    return amount(room.gpus, "gpu") if _more(job.gpus, room.gpus) else ""
+
+
+def _more(asked: float, there: float) -> bool:
+    return asked > there + 1e-6

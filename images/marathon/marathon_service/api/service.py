@@ -8,7 +8,7 @@ from aiohttp import web
 
 from .. import __version__
 from ..config import Config
-from ..core import delays, paths, views
+from ..core import delays, paths, queue_views, views
 from ..core.spec import Json
 from .common import deployed, error, flag, reply, scheduler, server
 
@@ -27,7 +27,9 @@ async def delete_deployment(request: web.Request) -> web.Response:
 
 async def queue(request: web.Request) -> web.Response:
     leader = scheduler(request)
-    return reply({"queue": views.queue(leader.state, leader.unplaced, leader.rejections, time.time())})
+    offers = "lastUnusedOffers" in request.query.getall("embed", [])
+    items = queue_views.queue(leader.state, leader.unplaced, leader.rejections, time.time(), offers)
+    return reply({"queue": items})
 
 
 async def reset_delay(request: web.Request) -> web.Response:

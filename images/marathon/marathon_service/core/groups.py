@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from . import history, paths
 from .checks import Problem, flag, list_of, number, record, refused, some_text, text
 from .model import Deployment
-from .operations import Change, Conflict, NotFound, Operations
+from .operations import Change, Conflict, NotFound, Operations, Wish
 from .spec import Json
 from .stamps import is_stamp
 from .validation import Invalid
@@ -130,7 +130,7 @@ class Groups:
             raise Invalid(tree.problems)
         gone = {a: None for a in tree.gone if a in self._state.apps and a not in tree.apps}
         tree.groups.update({g: None for g in tree.gone if g in self._state.groups and g not in tree.groups})
-        return self._do.prepare({**gone, **tree.apps}, force=force, groups=tree.groups)
+        return self._do.prepare(Wish({**gone, **tree.apps}, tree.groups, force))
 
     def _go_back(self, body: Json, own: str, force: bool) -> Change:
         version = body["version"]
@@ -141,7 +141,7 @@ class Groups:
         apps, groups = found
         target: dict[str, Json | None] = {**dict.fromkeys(self.apps_of(own)), **apps}
         metas: dict[str, Json | None] = {**dict.fromkeys(self.subgroups(own)), **groups}
-        return self._do.prepare(target, force=force, groups=metas)
+        return self._do.prepare(Wish(target, metas, force))
 
     def _scale(self, body: Json, own: str, force: bool) -> Change:
         if rest := sorted(k for k in body if k not in ("id", "scaleBy", "pods", "version") and body[k] is not None):
@@ -152,7 +152,7 @@ class Groups:
         for app_id in self.apps_of(own):
             raw = self._state.apps[app_id].raw
             target[app_id] = {**raw, "instances": min(1_000_000, math.ceil(round(raw["instances"] * by, 6)))}
-        return self._do.prepare(target, force=force)
+        return self._do.prepare(Wish(target, force=force))
 
     def _read(self, body: Json, own: str, tree: _Tree, path: str, depth: int) -> None:
         """One group of the body, with what it holds."""

@@ -35,9 +35,24 @@ class TooMany(Exception):
     """More deployments at once than the service carries out."""
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What shall become of apps, as one deployment.
+
+    `target`: normal definitions by app id, and `groups` what is said of groups by theirs (None: delete).  `force` takes apps away from
+    deployments that have them in hand; `restart` replaces instances even if nothing changes.  `original`: the definitions to go back to,
+    unless it is those of now."""
+
+    target: Mapping[str, Json | None]
+    groups: Mapping[str, Json | None] = field(default_factory=dict)
+    force: bool = False
+    restart: bool = False
+    original: Mapping[str, Json | None] | None = None
+
+
 @dataclass
 class Change:
-    """A change that was thought through and not made: see `Operations.prepare`."""
+    """A wish that was thought through and not carried out: see `Operations.prepare`."""
 
     deployment: Deployment
     specs: dict[str, AppSpec | None]
@@ -107,7 +122,7 @@ class Operations:
         normal = self.normal(body)
         if normal["id"] in self.state.apps:
             raise Conflict(f"An app with id [{normal['id']}] already exists.")
-        deployment = self.change({normal["id"]: normal}, force=force)
+        deployment = self.change(Wish({normal["id"]: normal}, force=force))
         return self.state.apps[normal["id"]], deployment
 
     def update(self, app_id: str, body: Json, *, partial: bool = True, force: bool = False) -> Deployment:
@@ -115,7 +130,7 @@ class Operations:
         if set(body) - {"id"} == {"version"} and body["version"] is not None:
             body = self.of_version(app_id, body["version"])
             partial = False
-        return self.change({app_id: self.normal(body, app_id, partial)}, force=force)
+        return self.change(Wish({app_id: self.normal(body, app_id, partial)}, force=force))
 
     def update_all(self, bodies: list[Json], *, must_exist: bool, partial: bool, force: bool = False) -> Deployment:
         """Create or change many apps by one deployment."""
@@ -133,7 +148,7 @@ class Operations:
                 problems += [(f"({n}){path}", message) for path, message in e.problems]
         if problems:
             raise Invalid(problems)
-        return self.change(target, force=force)
+        return self.change(Wish(target, force=force))
 
     def of_version(self, app_id: str, version: object) -> Json:
         self.app(app_id)
@@ -143,47 +158,32 @@ class Operations:
         return raw
 
     def restart(self, app_id: str, force: bool = False) -> Deployment:
-        return self.change({app_id: self.app(app_id).raw}, force=force, restart=True)
+        return self.change(Wish({app_id: self.app(app_id).raw}, force=force, restart=True))
 
     def delete(self, app_ids: Iterable[str], force: bool = False, groups: Iterable[str] = ()) -> Deployment:
-        return self.change(dict.fromkeys(app_ids), force=force, groups=dict.fromkeys(groups))
+        return self.change(Wish(dict.fromkeys(app_ids), dict.fromkeys(groups), force))
 
-    def change(
-        self,
-        target: Mapping[str, Json | None],
-        *,
-        force: bool = False,
-        restart: bool = False,
-        original: Mapping[str, Json | None] | None = None,
-        groups: Mapping[str, Json | None] | None = None,
-    ) -> Deployment:
-        """Bring the apps of `target` (normal definitions; None: delete) to these, as one deployment; `groups` likewise."""
-        return self.apply(self.prepare(target, force=force, restart=restart, original=original, groups=groups))
+    def change(self, wish: Wish) -> Deployment:
+        """Carries the wish out.  Raises as `prepare` does."""
+        return self.apply(self.prepare(wish))
 
-    def prepare(
-        self,
-        target: Mapping[str, Json | None],
-        *,
-        force: bool = False,
-        restart: bool = False,
-        original: Mapping[str, Json | None] | None = None,
-        groups: Mapping[str, Json | None] | None = None,
-    ) -> Change:
+    def prepare(self, wish: Wish) -> Change:
         """Checks everything and changes nothing.  Raises Invalid, Locked, TooMany."""
+        target, groups, original = wish.target, wish.groups, wish.original
         locks = self.state.locking(target)
-        if locks and not force:
+        if locks and not wish.force:
             raise Locked(locks)
-        self._check_ids(target, groups or {})
+        self._check_ids(target, groups)
         self._check_bounds(target, len(locks))
         version = self.version()
         specs = {
-            a: definition.stamped(raw, self.state.apps.get(a), version, restart) if raw is not None else None
+            a: definition.stamped(raw, self.state.apps.get(a), version, wish.restart) if raw is not None else None
             for a, raw in target.items()
         }
         if original is None:
             original = {a: self.state.apps[a].raw if a in self.state.apps else None for a in target}
         wanted = {a: s.raw if s else None for a, s in specs.items()}
-        after = {g: meta for g, meta in {**self.state.groups, **(groups or {})}.items() if meta is not None}
+        after = {g: meta for g, meta in {**self.state.groups, **groups}.items() if meta is not None}
         try:
             if any(raw and raw.get("dependencies") for raw in wanted.values()) or groups:
                 every = {a: s for a, s in {**self.state.apps, **specs}.items() if s}
@@ -193,7 +193,7 @@ class Operations:
             raise Invalid([("/dependencies", str(e))]) from None
         deployment = Deployment(self._new_id(), version, steps, original, wanted, 0, self._clock())
         self._check_size(deployment.to_json())
-        return Change(deployment, specs, dict(groups or {}), locks)
+        return Change(deployment, specs, dict(groups), locks)
 
     def _check_ids(self, target: Mapping[str, Json | None], groups: Mapping[str, Json | None]) -> None:
         """No path may be an app and a group."""
@@ -255,9 +255,7 @@ class Operations:
         if force:
             self._end(deployment)
             return None
-        return self.change(
-            deployment.original, force=True, groups=history.groups_before(self.state, deployment.version)
-        )
+        return self.change(Wish(deployment.original, history.groups_before(self.state, deployment.version), force=True))
 
     # -- tasks
 
@@ -274,13 +272,9 @@ class Operations:
             for i in instances:
                 if i.active and i.app_id in self.state.apps:
                     counts[i.app_id] = counts.get(i.app_id, 0) + 1
-            deployment = self.change(
-                {
-                    a: {**self.state.apps[a].raw, "instances": max(0, self.state.apps[a].instances - n)}
-                    for a, n in counts.items()
-                },
-                force=force,
-            )
+            apps = self.state.apps
+            fewer = {a: {**apps[a].raw, "instances": max(0, apps[a].instances - n)} for a, n in counts.items()}
+            deployment = self.change(Wish(fewer, force=force))
         for i in instances:
             if wipe and i.unreachable_since is not None:
                 self.state.drop_instance(i.id)

@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from mesos_client.messages import Offer
+
 from .constraints import Place, Tally
 from .matching import Match, Pool
 from .spec import AppSpec, Constraint
@@ -19,22 +21,56 @@ from .spec import AppSpec, Constraint
 _Key = tuple[int, int, float, str]
 
 
+# In the order in which an offer is judged: one that fails at several counts for the first.
+FUNNEL = (
+    "UnfulfilledRole",
+    "UnfulfilledConstraint",
+    "NoCorrespondingReservationFound",
+    "AgentMaintenance",
+    "InsufficientCpus",
+    "InsufficientMemory",
+    "InsufficientDisk",
+    "InsufficientGpus",
+    "InsufficientPorts",
+    "DeclinedScarceResources",
+)
+
+
+@dataclass(frozen=True)
+class Unused:
+    """An offer that was of no use, when (Unix time), and every reason why."""
+
+    offer: Offer
+    reasons: tuple[str, ...]
+    at: float
+
+    @property
+    def first(self) -> str:
+        return min(self.reasons, key=FUNNEL.index)
+
+
 @dataclass
 class Rejections:
-    """Why the offers of the last attempt were not used, by reason in the order of checking."""
+    """What became of the offers since an app began to wait. `reasons`: how many were not used, by their first reason; `last`: the last
+    one of each agent that was not used."""
 
     processed: int = 0
     unused: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
+    last: dict[str, Unused] = field(default_factory=dict)
     last_unused: float | None = None
     last_used: float | None = None
 
-    def refuse(self, reasons: Iterable[str], now: float) -> None:
+    def refuse(self, offer: Offer, reasons: Iterable[str], now: float) -> None:
+        told = Unused(offer, tuple(reasons), now)
+        before = self.last.get(offer.agent_id)
+        self.last[offer.agent_id] = told
+        if before is not None and before.offer.id == offer.id:
+            return  # the same offer, looked at for one more instance
         self.processed += 1
         self.unused += 1
         self.last_unused = now
-        for reason in reasons:
-            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        self.reasons[told.first] = self.reasons.get(told.first, 0) + 1
 
     def use(self, now: float) -> None:
         self.processed += 1
@@ -43,6 +79,7 @@ class Rejections:
     def add(self, other: Rejections) -> None:
         self.processed += other.processed
         self.unused += other.unused
+        self.last |= other.last
         self.last_used = other.last_used or self.last_used
         self.last_unused = other.last_unused or self.last_unused
         for reason, count in other.reasons.items():
@@ -71,7 +108,7 @@ class Placer:
         self._heap: list[tuple[_Key, Pool]] = []
         for pool in pools:
             if reason := pool.bars(spec, now, home):
-                seen.refuse([reason], now)
+                seen.refuse(pool.offer, [reason], now)
             else:
                 self._heap.append((self._key(pool), pool))
         heapq.heapify(self._heap)
@@ -98,9 +135,9 @@ class Placer:
             heapq.heappop(self._heap)
             match self._tally.allows(pool.place):
                 case Tally.NEVER:
-                    self._seen.refuse(["UnfulfilledConstraint"], self._now)
+                    self._seen.refuse(pool.offer, ["UnfulfilledConstraint"], self._now)
                 case Tally.LATER:
-                    self._seen.refuse(["UnfulfilledConstraint"], self._now)
+                    self._seen.refuse(pool.offer, ["UnfulfilledConstraint"], self._now)
                     aside.append((key, pool))
                 case _:
                     salt = zlib.crc32(f"{self.spec.id}{self._number}{self._now}".encode())
@@ -108,7 +145,7 @@ class Placer:
                     if isinstance(fit, Match):
                         found = pool, fit
                     else:
-                        self._seen.refuse(fit, self._now)
+                        self._seen.refuse(pool.offer, fit, self._now)
         if found is not None:
             pool, fit = found
             pool.take(fit)

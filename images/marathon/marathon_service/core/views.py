@@ -1,13 +1,11 @@
-"""Tasks, deployments and the queue in the JSON of the API."""
+"""Tasks and deployments in the JSON of the API."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from . import delays
 from .events import addresses
 from .model import Deployment, Health, Instance, State
-from .placing import Rejections
 from .spec import Json
 from .stamps import stamp
 from .taskchecks import check_result, port_at
@@ -117,49 +115,3 @@ def deployment(d: Deployment, state: State) -> Json:
         "currentStep": step + 1,
         "totalSteps": len(d.steps),
     }
-
-
-def queue(state: State, unplaced: dict[str, int], rejections: dict[str, Rejections], now: float) -> list[Json]:
-    items = []
-    for app_id, count in sorted(unplaced.items()):
-        spec = state.apps.get(app_id)
-        if spec is None:
-            continue
-        left = delays.left(state, spec, now)
-        seen = rejections.get(app_id, Rejections())
-        summary: Json = {
-            "processedOffersCount": seen.processed,
-            "unusedOffersCount": seen.unused,
-            "rejectSummaryLastOffers": _reasons(seen),
-            "rejectSummaryLaunchAttempt": _reasons(seen),
-        }
-        if seen.last_unused is not None:
-            summary["lastUnusedOfferAt"] = stamp(seen.last_unused)
-        if seen.last_used is not None:
-            summary["lastUsedOfferAt"] = stamp(seen.last_used)
-        items.append(
-            {
-                "app": spec.raw,
-                "count": count,
-                "delay": {"timeLeftSeconds": int(left + 0.999), "overdue": left <= 0},
-                "since": stamp(state.waiting_since.get(app_id, now)),
-                "processedOffersSummary": summary,
-            }
-        )
-    return items
-
-
-def _reasons(seen: Rejections) -> list[Json]:
-    order = [
-        "UnfulfilledRole",
-        "UnfulfilledConstraint",
-        "NoCorrespondingReservationFound",
-        "AgentMaintenance",
-        "InsufficientCpus",
-        "InsufficientMemory",
-        "InsufficientDisk",
-        "InsufficientGpus",
-        "InsufficientPorts",
-        "DeclinedScarceResources",
-    ]
-    return [{"reason": r, "declined": seen.reasons.get(r, 0), "processed": seen.processed} for r in order]

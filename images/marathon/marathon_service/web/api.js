@@ -57,5 +57,7 @@ export const del = (path) => call("DELETE", path);
 /** An app's id in a path: its slashes stay. */
 export const appPath = (id) => "apps" + id.split("/").map(encodeURIComponent).join("/");
 
+export const groupPath = (id) => "groups" + id.split("/").map(encodeURIComponent).join("/");
+
 /** Of a change of the app: ?force=true when it was asked for. */
 export const forced = (path, force) => (force ? path + (path.includes("?") ? "&" : "?") + "force=true" : path);

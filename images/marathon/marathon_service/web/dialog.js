@@ -7,7 +7,7 @@ import { address } from "./routes.js";
 let number = 0;
 
 /**
- * A dialog: {title, action, danger, fields: [{name, label, type, value, min}], body(values), run(values, force), then}.
+ * A dialog: {title, action, danger, fields: [{name, label, type, value, min, step}], body(values), run(values, force), then}.
  * `run` does it and gives the service's answer; its problem is shown in the dialog, which stays open.
  */
 export function ask(page, question) {
@@ -51,7 +51,7 @@ function field(page, dialog, f, first) {
   }
   return h("label", { key: f.name, class: "field" }, h("span", null, f.label),
     h("input", {
-      type: f.type, name: f.name, min: String(f.min), step: "1", required: true, inputmode: "numeric", autofocus: first,
+      type: f.type, name: f.name, min: String(f.min), step: f.step ?? "1", required: true, inputmode: f.step ? "decimal" : "numeric", autofocus: first,
       value: dialog.values[f.name], on: { input: (e) => set(e.target.value) },
     }));
 }

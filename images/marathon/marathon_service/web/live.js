@@ -10,6 +10,7 @@ const STEADY = 5_000; // for which a stream must have lasted, to be taken up aga
 const SOON = 120; // events that come together are one question
 const MANY = 8; // apps, from which on one question for all is less work
 const MOST_FAILURES = 50;
+const UNSEEN = 10_000; // for which a page may be hidden before its stream is given up: a browser has six connections to a service, for all tabs
 
 export class Live {
   /** `changed` is called after every change of `this.state`. */
@@ -23,6 +24,9 @@ export class Live {
     this.stale = nothing();
     this.tries = 0;
     this.flushing = false;
+    this.away = false; // left, kept by the browser for the way back, or long hidden: nothing is open then
+    this.stop = null; // ends the open stream
+    this.awake = null; // goes on with one that was given up
   }
 
   start() {
@@ -30,8 +34,29 @@ export class Live {
     setInterval(() => this.watch(), WATCH);
     setInterval(() => this.whole(), WHOLE);
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden) this.whole();
+      clearTimeout(this.unseen);
+      if (document.hidden) this.unseen = setTimeout(() => this.leave(), UNSEEN);
+      else if (this.away) this.back();
+      else this.whole();
     });
+    addEventListener("pagehide", () => this.leave());
+    addEventListener("pageshow", (e) => e.persisted && this.back());
+  }
+
+  /** Gives the stream up; what is shown stays as it is. */
+  leave() {
+    clearTimeout(this.unseen);
+    clearInterval(this.asking);
+    this.asking = null;
+    this.away = true;
+    this.stop?.abort();
+  }
+
+  /** Opens it again, and asks for what has changed meanwhile. */
+  back() {
+    this.away = false;
+    this.tries = 0;
+    this.awake?.();
   }
 
   /** What the open view shows besides the lists: `tasks` of all apps, or one `app`. */
@@ -49,19 +74,25 @@ export class Live {
 
   async follow() {
     for (;;) {
+      let why = "the stream of events ended";
       try {
         await this.stream();
-        this.cut("the stream of events ended");
       } catch (e) {
-        this.cut(e.name === "AbortError" ? "the stream of events fell silent" : e.message);
+        why = e.name === "AbortError" ? "the stream of events fell silent" : e.message;
       }
+      if (!this.away) this.cut(why);
       const wait = Math.min(30_000, 500 * 2 ** this.tries++) * (0.75 + Math.random() / 2);
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      await new Promise((resolve) => {
+        this.awake = resolve;
+        if (!this.away) setTimeout(resolve, wait);
+      });
+      // It was left while it waited.
+      if (this.away) await new Promise((resolve) => (this.awake = resolve));
     }
   }
 
   async stream() {
-    const stop = new AbortController();
+    const stop = (this.stop = new AbortController());
     let alarm = setTimeout(() => stop.abort(), SILENCE);
     try {
       const answer = await fetch(address("events"), { headers: { Accept: "text/event-stream" }, signal: stop.signal });
@@ -115,6 +146,8 @@ export class Live {
   watch() {
     if (document.hidden || (!this.state.queue.size && !this.state.deployments.length)) return;
     this.stale.queue = this.stale.deployments = true;
+    // What its readiness checks say is no event.
+    if (this.wanted.app && this.state.apps.get(this.wanted.app)?.readinessChecks?.length) this.stale.apps.add(this.wanted.app);
     this.flush();
   }
 
@@ -170,7 +203,7 @@ export class Live {
 
   async app(id) {
     try {
-      const { app } = await get(appPath(id));
+      const { app } = await get(`${appPath(id)}?embed=app.readiness`);
       this.state.apps.set(id, app);
     } catch (e) {
       if (e.problem?.status !== 404) throw e;

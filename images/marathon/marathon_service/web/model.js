@@ -2,6 +2,7 @@
 
 export const STATUSES = ["running", "deploying", "suspended", "delayed", "waiting"];
 export const HEALTHS = ["healthy", "unhealthy", "unknown"];
+const MOST = 1_000_000; // instances that an app is scaled to with its group
 const SETTLING = 5; // seconds for which an app may be without a place before the page calls it waiting
 
 /** Seconds that are left of a back-off, of an item of the queue that came at `at` (seconds), now. */
@@ -180,6 +181,28 @@ export function dependents(apps, id) {
   return [...apps.values()]
     .filter((a) => a.id !== id && (a.dependencies ?? []).some((d) => d === id))
     .map((a) => a.id).sort();
+}
+
+/** The apps outside of a group that are told to wait for it, or for something in it. */
+export function dependentsOf(apps, group) {
+  const meant = (d) => d === group || inside(d, group);
+  return [...apps.values()]
+    .filter((a) => !inside(a.id, group) && (a.dependencies ?? []).some(meant))
+    .map((a) => a.id).sort();
+}
+
+/** The apps below a group: {id, from: instances that are wanted, there: those that are}. */
+export function instancesBelow(apps, group) {
+  return [...apps.values()].filter((a) => inside(a.id, group))
+    .map((a) => ({ id: a.id, from: a.instances, there: (a.tasksRunning ?? 0) + (a.tasksStaged ?? 0) }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Those of `instancesBelow` with `to`, what the service makes of `by` times as many; null where `by` is no such number. */
+export function scaled(below, by) {
+  const times = Number(by);
+  if (String(by).trim() === "" || !(times >= 0) || times === Infinity) return null;
+  return below.map((a) => ({ ...a, to: Math.min(MOST, Math.ceil(Number((a.from * times).toFixed(6)))) }));
 }
 
 const FIRST = ["id", "cmd", "args", "container", "instances", "cpus", "mem", "disk", "gpus", "env", "labels", "constraints"];

@@ -8,7 +8,7 @@ import { deploymentCard } from "./view_deployments.js";
 import { reasonsList } from "./view_queue.js";
 import { trail } from "./view_apps.js";
 import { configuration, versions } from "./view_versions.js";
-import { healthText, lasting, memory, number, plural, taskState, why } from "./words.js";
+import { healthText, lasting, memory, number, plural, shortTask, taskState, why } from "./words.js";
 import * as act from "./actions.js";
 
 const TABS = [["", "Instances"], ["configuration", "Configuration"], ["versions", "Versions"], ["failures", "Failures"], ["deployments", "Deployments"]];
@@ -75,8 +75,23 @@ function numbers(app, health) {
 function instances(page, app) {
   if (!app.tasks) return empty("Loading the instances …");
   return app.tasks.length
-    ? instancesTable(page, app.tasks, { of: app })
+    ? h("div", null, instancesTable(page, app.tasks, { of: app }), readiness(app))
     : empty("No instance is there.", app.instances ? "What it waits for is said above." : "The app is suspended: scale it up to start it.");
+}
+
+/** What the readiness checks said last: of instances that a deployment waits for. */
+function readiness(app) {
+  const all = app.readinessCheckResults ?? [];
+  if (!all.length) return null;
+  return h("section", { class: "readiness", "aria-labelledby": "readiness" },
+    h("h2", { id: "readiness" }, "Readiness"),
+    h("div", { class: "cards" }, all.map((r) => h("section", { key: r.taskId + r.name, class: "card" },
+      h("h3", null, badge(r.ready ? "healthy" : "waiting", r.ready ? "ready" : "not ready"), ` ${r.name} of `, h("code", { title: r.taskId }, shortTask(r.taskId))),
+      r.lastResponse
+        ? h("div", null,
+          h("p", { class: "note" }, `The answer was ${r.lastResponse.status}${r.lastResponse.contentType ? `, ${r.lastResponse.contentType}` : ""}.`),
+          r.lastResponse.body && h("pre", { class: "message" }, r.lastResponse.body))
+        : h("p", { class: "note" }, "What it answered is not kept: set preserveLastResponse on the check.")))));
 }
 
 /** The last failure that the service keeps, and those that the page has seen itself. */

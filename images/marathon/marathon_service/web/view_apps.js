@@ -1,9 +1,10 @@
 // The list of apps, in folders, with filters.
 import { h } from "./vdom.js";
 import { HEALTHS, STATUSES, crumbs, isFiltering, listOf, nameOf, sorted, tally } from "./model.js";
-import { badge, empty, healthBar, icon, link, searchBox, shortAppLink, table, appLink } from "./parts.js";
+import { badge, button, empty, healthBar, icon, link, searchBox, shortAppLink, table, appLink } from "./parts.js";
 import { address, toggled } from "./routes.js";
 import { memory, number, plural } from "./words.js";
+import * as act from "./group_actions.js";
 
 const COLUMNS = [
   { id: "id", title: "Name", sort: "id", kind: "main" },
@@ -32,6 +33,7 @@ export function appsView(page) {
       h("div", { class: "bar-top" },
         trail(group),
         h("div", { class: "grow" }),
+        group !== "/" && below.length > 0 && groupActions(page, group),
         searchBox("Search apps", query.q ?? "", (q) => go({ q })),
         link([icon("add"), "Create an app"], address("new", group), { class: "button primary" })),
       flat && h("p", { class: "found", role: "status" }, `${plural(rows.length, "app")} of ${below.length} `,
@@ -47,6 +49,13 @@ function nothing(page, below, query) {
   if (!page.state.loaded) return empty("Loading the apps …");
   if (isFiltering(query) && below) return empty("No app passes the filters.", "Take one of them away, or search for less.");
   return empty("There is no app here yet.", "Create one, or send it to /v2/apps.");
+}
+
+function groupActions(page, group) {
+  return h("div", { class: "actions", role: "group", "aria-label": "Actions on the group" },
+    button("Scale", () => act.scale(page, group)),
+    button("Restart", () => act.restart(page, group)),
+    button("Destroy", () => act.destroy(page, group), { kind: "danger" }));
 }
 
 export function trail(id) {

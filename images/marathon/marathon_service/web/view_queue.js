@@ -27,16 +27,17 @@ function card(page, item) {
 /** Each reason with how many of the offers it kept from being used. */
 export function reasonsList(item) {
   const all = reasons(item);
-  const summary = item.processedOffersSummary ?? {};
   if (!all.length) return null;
   // The one reason has been said in the sentence above.
   if (all.length === 1) {
-    return h("p", { class: "note", title: all[0].reason }, `That was so with ${all[0].declined} of ${plural(all[0].processed, "offer")} looked at.`);
+    return h("p", { class: "note", title: all[0].reason }, `That was so with the last offer of ${plural(all[0].declined, "machine")}.`);
   }
+  // Each machine's offer counts for the first thing that was wrong with it.
+  const machines = all.reduce((sum, r) => sum + r.declined, 0);
   return h("div", { class: "reasons" },
-    h("p", { class: "note" }, `Of ${plural(summary.processedOffersCount ?? 0, "offer")} looked at, ${summary.unusedOffersCount ?? 0} could not be used:`),
+    h("p", { class: "note" }, `What was wrong with the last offer of each of ${plural(machines, "machine")}:`),
     h("ul", null, all.map((r) => h("li", { key: r.reason },
-      h("span", { class: "meter", vars: { "--part": String(r.processed ? Math.min(1, r.declined / r.processed) : 0) }, "aria-hidden": "true" }),
-      h("span", { class: "meter-number" }, `${r.declined} of ${r.processed}`),
+      h("span", { class: "meter", vars: { "--part": String(r.declined / machines) }, "aria-hidden": "true" }),
+      h("span", { class: "meter-number" }, `${r.declined} of ${machines}`),
       h("span", { title: r.reason }, r.text)))));
 }

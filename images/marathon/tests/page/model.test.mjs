@@ -97,3 +97,19 @@ test("progress and dependents", () => {
   assert.deepEqual([done, total, found.map((s) => s.state)], [1, 3, ["done", "now", "later"]]);
   assert.deepEqual(model.dependents(known(app("/a"), app("/b", { dependencies: ["/a"] }), app("/c")), "/a"), ["/b"]);
 });
+
+test("the apps of a group, and what depends on them from outside", () => {
+  const apps = known(
+    app("/shop/web", { instances: 3, tasksRunning: 2, tasksStaged: 1 }), app("/shop/db/main", { instances: 1, tasksRunning: 1 }),
+    app("/shopping", { dependencies: ["/shop/db"] }), app("/log", { dependencies: ["/shop"] }), app("/x", { dependencies: ["/shopping"] }),
+  );
+  assert.deepEqual(model.instancesBelow(apps, "/shop"), [{ id: "/shop/db/main", from: 1, there: 1 }, { id: "/shop/web", from: 3, there: 3 }]);
+  assert.deepEqual(model.dependentsOf(apps, "/shop"), ["/log", "/shopping"]);
+  assert.deepEqual(model.dependentsOf(apps, "/shop/web"), []);
+});
+
+test("a group is scaled as the service does it", () => {
+  const to = (from, by) => model.scaled([{ id: "/a", from, there: 0 }], by)?.[0].to;
+  assert.deepEqual([to(3, "0.5"), to(1, "2"), to(0, "9"), to(10, "1.1"), to(5, "0"), to(900_000, "2")], [2, 2, 0, 11, 0, 1_000_000]);
+  for (const odd of ["", " ", "-1", "x", "Infinity"]) assert.equal(to(1, odd), undefined);
+});
