@@ -205,6 +205,7 @@ def judge(facts: Facts) -> Status:
         do_next = problems[0].do
     elif want.pools and want.pools[0].login:
         do_next = f"{want.pools[0].login}   and there: condor_submit FILE"
+        do_next += f"   or look at {want.page} (user admin)" if want.page else ""
     else:
         do_next = "write a pool's file, Pulumi.<pool>.yaml, then make up"
     return Status(

@@ -47,6 +47,7 @@ IMAGES = (
     "machine",
     "marathon",
     "mesos",
+    "page",
     "registry",
     "vpn",
     "zookeeper",

@@ -143,8 +143,8 @@ def _services(site: str, before: Sequence[Json], after: Sequence[Json]) -> Itera
     old = {s["name"]: s for s in before}
     for service in after:
         was = old.get(service["name"])
-        if was is None:
-            continue
+        if was is None or UNKNOWN in (was["state"], service["state"]) or "tunnels" in service["says"]:
+            continue  # tunnels are told each by itself
         if was["state"] != service["state"]:
             yield ("good" if service["state"] == "well" else "bad"), f"{service['name']} at {site} {_sentence(service)}"
         elif service["leads"] and not was["leads"]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from collector.metrics import part
+
 from . import pools as pools_of
 from . import sites as sites_of
 from .config import Config
@@ -41,9 +43,9 @@ class Source:
 class Known:
     """`latest` as of `graphite.good`; `machines` of each site as last heard."""
 
-    latest: Latest = Latest()
-    graphite: Source = Source()
-    marathon: Source = Source()
+    latest: Latest = field(default_factory=Latest)
+    graphite: Source = field(default_factory=Source)
+    marathon: Source = field(default_factory=Source)
     apps: Sequence[Json] = ()
     events: Sequence[Json] = ()
     machines: Mapping[str, Sequence[Json]] = field(default_factory=dict)
@@ -53,7 +55,7 @@ def heard(config: Config, known: Known) -> dict[str, Sequence[Json]]:
     """Each site's machines by the latest answer, or as they were."""
     out = dict(known.machines)
     for name in config.sites:
-        if found := sites_of.machines(known.latest.values.get(sites_of.part(name), {})):
+        if found := sites_of.machines(known.latest.values.get(part(name), {})):
             out[name] = found
     return out
 

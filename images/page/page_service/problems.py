@@ -31,13 +31,13 @@ def _sources(sources: Mapping[str, Json]) -> Iterator[Json]:
     if graphite["state"] == "away":
         yield problem(
             BAD,
-            f"Graphite does not answer ({graphite['why']}): what is shown of sites, links and pools is old, and no metric is shown",
+            f"Graphite does not answer ({graphite['why']}): what is shown of sites, links, alerts and pools is old",
             "on the front-end that has it: docker ps; docker logs graphite; then make status",
         )
     if marathon["state"] == "away":
         yield problem(
             BAD,
-            f"no Marathon answers ({marathon['why']}): apps and events are old",
+            f"No Marathon answers ({marathon['why']}): apps and events are old",
             "docker logs marathon on a front-end with a quorum member; it needs a majority of ZooKeeper and a leading Mesos master",
         )
 
@@ -47,10 +47,10 @@ def _quorums(sites: Sequence[Json]) -> Iterator[Json]:
     heard = [s for s in sites if s["quorum"] and s["state"] != UNKNOWN]
     for name in QUORUMS if heard else ():
         own = [service for site in heard for service in site["services"] if service["name"] == name]
-        if not any(service["leads"] for service in own):
+        if any(s["state"] != UNKNOWN for s in own) and not any(s["leads"] for s in own):
             yield problem(
                 BAD,
-                f"{name}: nobody leads: {_STOPS[name]}",
+                f"{name}: nobody leads, so {_STOPS[name]}",
                 "bring its members back, a majority of them; make status says which are away",
             )
 
@@ -87,27 +87,27 @@ def _links(ends: Sequence[Json]) -> Iterator[Json]:
         pairs.setdefault((min(end["from"], end["to"]), max(end["from"], end["to"])), []).append(end["up"])
     for (a, b), states in sorted(pairs.items()):
         if False in states:
-            one = "" if all(up is False for up in states) else " in one direction"
+            one = " in one direction" if True in states else ""
             yield problem(
                 BAD,
-                f"the link between {a} and {b} is down{one}",
+                f"The link between {a} and {b} is down{one}",
                 "containers use other ways if there are any; docker logs vpn on both front-ends, and make rtt",
             )
 
 
 def _alerts(alerts: Sequence[Json]) -> Iterator[Json]:
     for alert in alerts:
-        yield problem("warn", f"alert {alert['rule']} at {names(alert['sites'])}: {alert['means']}", alert["todo"])
+        yield problem("warn", f"Alert {alert['rule']} fires at {names(alert['sites'])}", alert["todo"])
 
 
 def _apps(apps: Sequence[Json]) -> Iterator[Json]:
     for app in apps:
         if app["unhealthy"]:
-            yield problem("warn", f"app {app['id']}: {app['unhealthy']} unhealthy", "see its tasks on Marathon's page")
+            yield problem("warn", f"App {app['id']}: {app['unhealthy']} unhealthy", "see its tasks on Marathon's page")
         elif app["running"] < app["instances"] and not app["deploying"]:
             yield problem(
                 "warn",
-                f"app {app['id']}: {app['running']} of {app['instances']} run",
+                f"App {app['id']}: {app['running']} of {app['instances']} run",
                 "see on Marathon's page, under Queue, why it waits",
             )
 

@@ -42,11 +42,18 @@ def _member(name: str, values: Values) -> Json:
     """A quorum's member. It serves if its metric says so; Mesos and Marathon serve if they answer at all."""
     serves = values.get(_SERVES[name])
     if serves is None:
-        return service(name, BAD, "does not answer")
+        return _no_answer(name, values)
     if serves == 0 and name in ("etcd", "ZooKeeper"):
         return service(name, BAD, "does not serve: it has no majority")
     leads = values.get(QUORUMS[name]) == 1
     return service(name, WELL, "leads" if leads else "follows", leads)
+
+
+def _no_answer(name: str, values: Values) -> Json:
+    """Known to run, so it should answer. Of what nothing at all is known (yet), nothing is said."""
+    if f"containers.{_CONTAINERS[name]}.running" in values:
+        return service(name, BAD, "does not answer")
+    return service(name, UNKNOWN, "not known yet")
 
 
 def _of(name: str, up: float, wanted: float, what: str) -> Json:
@@ -59,13 +66,12 @@ def services(values: Values, quorum: bool, keeper: bool) -> list[Json]:
     if "bgp.sessions" in values:
         out.append(_of("Calico, BGP", values.get("bgp.established", 0.0), values["bgp.sessions"], "sessions"))
     else:
-        out.append(service("Calico, BGP", BAD, "does not answer"))
+        out.append(_no_answer("Calico, BGP", values))
     if tunnels := parts(values, "vpn.<peer>.up"):
         out.append(_of("VPN", sum(tunnels.values()), len(tunnels), "tunnels"))
     elif "containers.vpn.running" in values:
         out.append(service("VPN", BAD, "does not answer"))
-    sends = values.get("collector.connected") == 1
-    out.append(service("collector", WELL if sends else BAD, "sends" if sends else "does not reach Graphite"))
+    out.append(service("collector", WELL, "sends"))
     if keeper:
         out.append(service("Graphite", WELL, "answers"))
     stopped = {name for name, container in _CONTAINERS.items() if values.get(f"containers.{container}.running") == 0}

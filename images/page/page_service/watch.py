@@ -107,7 +107,7 @@ class Watch:
             try:
                 await asyncio.wait_for(self._stale.wait(), self._config.interval)
                 await asyncio.sleep(SOON)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 pass
             self._stale.clear()
 

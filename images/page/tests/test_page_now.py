@@ -57,8 +57,8 @@ def test_what_is_well_is_said_to_be() -> None:
 
 def test_each_trouble_is_told_once_and_the_worst_first() -> None:
     found = texts("link-down")
-    assert found[0] == "the link between bari and torino is down" and len(found) == 3
-    assert found[1].startswith("alert handshake_old at torino and bari: ") and "a_new_rule" in found[2]
+    assert found[0] == "The link between bari and torino is down" and len(found) == 3
+    assert found[1] == "Alert handshake_old fires at torino and bari" and "a_new_rule" in found[2]
 
 
 def test_no_value_of_an_app_but_names_and_numbers_gets_out() -> None:

@@ -45,13 +45,14 @@ function draw() {
       h("h1", { class: "hidden" }, `State of the federation ${now.federation}`),
       view.verdict(now),
       h("div", { class: "columns" },
-        h("div", { class: "column" }, view.federation(now, redraw), view.pools(live, redraw)),
-        h("div", { class: "column" }, view.alerts(now), view.sites(now, time), view.heat(now), view.apps(now), view.events(now, time))),
+        h("div", { class: "column" }, view.federation(now, redraw), view.pools(live, redraw), view.events(now, time)),
+        h("div", { class: "column" }, view.alerts(now), view.sites(now, time), view.heat(now), view.apps(now))),
     ] : h("p", { class: "calm" }, "Asking …")),
     h("footer", { class: "foot" }, h("span", null, "Every number is the latest that Graphite and Marathon told; curves and everything else: Grafana, or Graphite's render API.")),
   ]);
 }
 
+root.replaceChildren(); // what stood there until the scripts came
 live.start();
 setInterval(redraw, 1000); // ages grow by themselves
 redraw();

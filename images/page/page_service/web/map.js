@@ -51,7 +51,7 @@ export function map(now, redraw) {
 
 function draw(now, names, all, width) {
   const small = width < 480;
-  const [w, hh] = small ? [108, 52] : [156, 58];
+  const [w, hh] = small ? [112, 52] : [156, 58];
   const height = names.length < 3 ? 130 : Math.min(small ? 290 : 330, 140 + names.length * 60);
   const at = places(names, width, height, w, hh);
   const crowded = all.length > 15; // then only what is wrong has its words
@@ -68,7 +68,7 @@ function line(p, at, crowded) {
   const [[x1, y1], [x2, y2]] = [at[p.a], at[p.b]];
   const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2];
   const text = p.state === "bad" ? `✕ ${p.text}` : p.text;
-  const wide = text.length * 7 + 16;
+  const wide = text.length * 7.5 + 16;
   return h("g", { key: `${p.a} ${p.b}`, class: `link is-${p.state}` },
     h("line", { x1, y1, x2, y2 }),
     (!crowded || p.state === "bad") && h("g", null,
@@ -81,7 +81,7 @@ const SIGNS = { well: "✓", bad: "✕", unknown: "?" };
 function node(site, [x, y], w, hh) {
   const there = site.machines.filter((m) => m.registered !== false).length;
   const all = plural(site.machines.length, "machine");
-  const machines = site.state === "unknown" ? "silent" : there === site.machines.length ? all : `${there} of ${all}`;
+  const machines = site.state === "unknown" ? "silent" : there === site.machines.length ? all : `${there} of ${site.machines.length} up`;
   return h("g", { key: site.name, class: `node is-${site.state}` },
     h("rect", { x: x - w / 2, y: y - hh / 2, width: w, height: hh, rx: 10 }),
     h("text", { class: "node-sign", x: x - w / 2 + 18, y: y + 5.5, "text-anchor": "middle" }, SIGNS[site.state]),

@@ -3,7 +3,7 @@ import { h } from "./vdom.js";
 import { chart } from "./curves.js";
 import { map } from "./map.js";
 import { card, figure, icon, meter, sign, when } from "./parts.js";
-import { ago, clock, duration, memory, ms, nearness, number, plural, spaced } from "./words.js";
+import { ago, clock, duration, gigabytes, ms, nearness, number, plural, spaced } from "./words.js";
 
 export function verdict(now) {
   const { state, text } = now.summary;
@@ -37,7 +37,7 @@ export function federation(now, redraw) {
       figure("agents", number(c.agents), c.away ? "is-warn" : ""),
       figure("tasks", number(c.tasks)),
       figure("cores", [number(c.cpus_used), h("small", null, ` of ${number(c.cpus_total)}`), meter("Cores in use", c.cpus_used, c.cpus_total)]),
-      figure("memory", [memory(c.memory_used), h("small", null, ` of ${memory(c.memory_total)}`), meter("Memory in use", c.memory_used, c.memory_total)])));
+      figure("memory, GB", [gigabytes(c.memory_used), h("small", null, ` of ${gigabytes(c.memory_total)}`), meter("Memory in use", c.memory_used, c.memory_total)])));
 }
 
 export function alerts(now) {
@@ -51,7 +51,7 @@ export function alerts(now) {
 }
 
 const JOBS = [["running", "running"], ["idle", "idle"], ["held", "held"]];
-const SLOTS = [["used", "cores in use"], ["cores", "cores"], ["executors", "executors"]];
+const SLOTS = [["used", "in use"], ["cores", "cores"], ["executors", "executors"]];
 const RANGES = [["hour", "last hour"], ["6h", "6 hours"], ["week", "week"]];
 
 export function pools(live, redraw) {
@@ -68,7 +68,7 @@ function pool(p, live, redraw) {
     h("h3", { id: `pool-${p.name}` }, p.name, h("span", { class: "note" }, ` submit node at ${p.site}`)),
     h("dl", { class: "figures" },
       figure("running", number(p.jobs.running)),
-      figure("idle", [number(p.jobs.idle), p.jobs.idle > 0 && h("small", null, ` oldest ${duration(p.oldest_idle)}`)]),
+      figure(p.jobs.idle ? `idle, oldest ${duration(p.oldest_idle)}` : "idle", number(p.jobs.idle)),
       figure("held", number(p.jobs.held), p.jobs.held ? "is-warn" : ""),
       figure("executors", number(p.executors), p.executors ? "" : "is-warn"),
       figure("cores", [number(p.cores_used), h("small", null, ` of ${number(p.cores_total)}`), meter("Cores in use", p.cores_used, p.cores_total)])),
@@ -76,7 +76,7 @@ function pool(p, live, redraw) {
     known?.why && h("p", { class: "note" }, `The curves could not be read: ${known.why}`),
     h("div", { class: "charts" },
       chart(`jobs ${p.name}`, "Jobs", JOBS, known?.body, live.time, redraw),
-      chart(`slots ${p.name}`, "Cores and executors", SLOTS, known?.body, live.time, redraw)));
+      chart(`slots ${p.name}`, "Cores, executors", SLOTS, known?.body, live.time, redraw)));
 }
 
 function waiting(p) {

@@ -15,12 +15,8 @@ export function ms(value) {
   return value >= 10 ? String(Math.round(value)) : value.toFixed(1);
 }
 
-/** MB in the unit that reads best. */
-export function memory(mb) {
-  if (mb === null || mb === undefined) return "–";
-  if (mb >= 1024 * 1024) return `${number(mb / 1024 / 1024)} TB`;
-  return mb >= 1024 ? `${number(Math.round((mb / 1024) * 10) / 10)} GB` : `${number(Math.round(mb))} MB`;
-}
+/** MB as GB. */
+export const gigabytes = (mb) => number(mb === null || mb === undefined ? null : Math.round((mb / 1024) * 10) / 10);
 
 /** Seconds as the largest two units. */
 export function duration(seconds) {
