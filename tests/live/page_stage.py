@@ -116,7 +116,9 @@ class Collectors(threading.Thread):
         self._sender = Sender(self._buffer, (GRAPHITE, 2004), pause=0.2)
 
     def put(self, at: int) -> None:
-        named = {f"aerie.aerie.{s}.{name}": value for s, values in self.points.items() for name, value in values.items()}
+        named = {
+            f"aerie.aerie.{s}.{name}": value for s, values in self.points.items() for name, value in values.items()
+        }
         self._buffer.put(Batch(at, named))
 
     def send(self) -> bool:
@@ -194,7 +196,12 @@ class Stage:
         docker(
             *("run", "-d", "--name", PREFIX + "page", "--network", PREFIX + "net", "--ip", PAGE, "--memory", "128m"),
             *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only"),
-            *("-v", f"{volume}:/etc/aerie/page:ro", *(w for k, v in env.items() for w in ("-e", f"{k}={v}")), self.image),
+            *(
+                "-v",
+                f"{volume}:/etc/aerie/page:ro",
+                *(w for k, v in env.items() for w in ("-e", f"{k}={v}")),
+                self.image,
+            ),
         )
         until(lambda: docker("exec", PREFIX + "page", "page-health") == "", 60, "the page is ready")
 

@@ -74,7 +74,11 @@ class Graphite:
         self.wait()
 
     def wait(self) -> None:
-        until(lambda: docker("exec", f"{self.prefix}graphite", "graphite-health", check=True) == "", 60, "Graphite is ready")
+        until(
+            lambda: docker("exec", f"{self.prefix}graphite", "graphite-health", check=True) == "",
+            60,
+            "Graphite is ready",
+        )
 
     def get(self, path: str, auth: tuple[str, str] | None = ("viewer", "password"), **params: Any) -> requests.Response:
         with requests.Session() as session:

@@ -60,7 +60,7 @@ def latest(answer: Iterable[Mapping[str, Any]], now: float) -> Latest:
         try:
             _, _, site, name = series["target"].split(".", 3)
             last = next(((v, at) for v, at in reversed(series["datapoints"]) if v is not None), None)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"Graphite answers {str(series)[:80]!r}, which is no series") from error
         if last is None:
             continue
@@ -93,7 +93,7 @@ def curves(answer: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             points: Points = each["datapoints"]
             times |= {at for _, at in points}
             found[str(each["target"])] = {at: v for v, at in points if v is not None}
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"Graphite answers {str(each)[:80]!r}, which is no series") from error
     ordered = sorted(times)
     return {"times": ordered, "series": {name: [points.get(at) for at in ordered] for name, points in found.items()}}

@@ -1,39 +1,11 @@
 // Curves over time, with the values under the pointer, the finger, or the arrow keys.
 import { h } from "./vdom.js";
 import { sized } from "./parts.js";
+import { last, runs, scale } from "./shapes.js";
 import { clock, day, number } from "./words.js";
 
 const [LEFT, RIGHT, TOP, BOTTOM] = [38, 10, 10, 24];
 const chosen = new Map(); // which point of a chart is looked at
-
-/** A round number that is not below, and the steps to it: [top, step]. Pure. */
-export function scale(most, lines = 4) {
-  if (!(most > 0)) return [1, 1];
-  const rough = most / lines;
-  const size = 10 ** Math.floor(Math.log10(rough));
-  const step = Math.max(1, [1, 2, 5, 10].map((m) => m * size).find((s) => s >= rough));
-  return [Math.max(1, Math.ceil(most / step)) * step, step];
-}
-
-/** The runs of points that follow each other: [[index, value], ...] each. Pure. */
-export function runs(values) {
-  const out = [];
-  let run = null;
-  values.forEach((value, n) => {
-    if (value === null || value === undefined) run = null;
-    else if (run) run.push([n, value]);
-    else out.push((run = [[n, value]]));
-  });
-  return out;
-}
-
-/** The last index that has a value in any series, and that value of each. Pure. */
-export function last(names, data) {
-  for (let n = data.times.length - 1; n >= 0; n--) {
-    if (names.some(([id]) => (data.series[id]?.[n] ?? null) !== null)) return n;
-  }
-  return data.times.length - 1;
-}
 
 /** `names`: [[id, what it is called], ...]; `data`: {times, series}. */
 export function chart(id, title, names, data, now, redraw) {

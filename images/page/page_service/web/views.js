@@ -3,7 +3,7 @@ import { h } from "./vdom.js";
 import { chart } from "./curves.js";
 import { map } from "./map.js";
 import { card, figure, icon, meter, sign, when } from "./parts.js";
-import { ago, clock, duration, gigabytes, ms, nearness, number, plural, spaced } from "./words.js";
+import { ago, clock, duration, gigabytes, ms, nearness, number, plural, sentence, spaced } from "./words.js";
 
 export function verdict(now) {
   const { state, text } = now.summary;
@@ -45,8 +45,8 @@ export function alerts(now) {
   return card("alerts", "Alerts", h("span", { class: "count" }, String(now.alerts.length)),
     now.alerts.length
       ? h("ul", { class: "alerts" }, now.alerts.map((a) => h("li", { key: a.rule },
-        h("p", { class: "alert-name" }, sign("warn"), spaced(a.rule), h("span", { class: "note" }, ` at ${a.sites.join(", ")}`)),
-        h("p", null, a.means), h("p", { class: "todo" }, h("span", null, "To do: "), a.todo))))
+        h("p", { class: "alert-name" }, sign("warn"), a.rule, h("span", { class: "note" }, ` at ${a.sites.join(", ")}`)),
+        h("p", null, sentence(a.means)), h("p", { class: "todo" }, h("span", null, "To do: "), a.todo))))
       : h("p", { class: "calm" }, sign(known ? "well" : "unknown"), known ? "No alert fires." : "It is not known whether one fires."));
 }
 
@@ -86,7 +86,7 @@ function waiting(p) {
     h("ul", null, p.waiting.map((w) => h("li", { key: w.reason, class: `why-${w.reason}` },
       h("span", { class: "why-count" }, number(w.count)),
       h("div", null, h("p", { class: "why-name" }, spaced(w.reason), meter(`${spaced(w.reason)} of all that wait`, w.count, whole)),
-        h("p", null, `${w.means[0].toUpperCase()}${w.means.slice(1)}.`), h("p", { class: "todo" }, h("span", null, "To do: "), w.todo))))));
+        h("p", null, sentence(w.means)), h("p", { class: "todo" }, h("span", null, "To do: "), w.todo))))));
 }
 
 export function sites(now, time) {

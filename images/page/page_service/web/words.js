@@ -51,6 +51,9 @@ export const day = (at) => new Date(at * 1000).toLocaleDateString("en-GB", { day
 /** waiting reasons and rules of alerts: slots_busy as: slots busy */
 export const spaced = (name) => name.replaceAll("_", " ");
 
+/** With a large letter and a full stop. */
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
 /** Which of five a round trip is in, and what that is called. */
 export function nearness(value) {
   if (value === null || value === undefined) return ["none", "not measured"];
