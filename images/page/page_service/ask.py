@@ -75,21 +75,20 @@ class Marathon:
         self._auth = aiohttp.BasicAuth(USER, config.secret("admin"))
 
     async def apps(self) -> Any:
-        trouble: BaseException = OSError("there is no Marathon")
+        trouble: BaseException | None = None  # of the one that answered last: what it says now is worth the most
         for url in list(self._urls):
             try:
                 path = f"{url}/v2/apps?embed=apps.counts&embed=apps.deployments"
                 async with self._session.get(path, auth=self._auth, ssl=self._context, timeout=TIME) as answer:
                     found = (await _json(answer))["apps"]
             except (KeyError, TypeError) as error:
-                trouble = ValueError(str(error))
+                trouble = trouble or ValueError(str(error))
             except FAILURES as error:
-                trouble = error
+                trouble = trouble or error
             else:
                 self._prefer(url)
                 return found
-            # The next one may have another leader's answer, or any at all.
-        raise trouble
+        raise trouble or OSError("there is no Marathon")
 
     def _prefer(self, url: str) -> None:
         if self._urls[0] != url:

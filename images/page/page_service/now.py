@@ -66,7 +66,13 @@ def now(config: Config, known: Known, at: float) -> Json:
     names = config.sites
     sites = [
         sites_of.site(
-            name, known.latest, asked, name in config.quorum, name == config.keeper, known.machines.get(name, ())
+            name,
+            known.latest,
+            asked,
+            name in config.quorum,
+            name == config.keeper,
+            known.machines.get(name, ()),
+            known.graphite.state == "away",
         )
         for name in names
     ]

@@ -101,12 +101,17 @@ def machines(values: Values) -> list[Json]:
     ]
 
 
-def site(name: str, latest: Latest, now: float, quorum: bool, keeper: bool, known: Sequence[Json] = ()) -> Json:
-    """`known`: its machines by what was heard before, for when it tells nothing. `now`: when Graphite answered."""
+def site(
+    name: str, latest: Latest, now: float, quorum: bool, keeper: bool, known: Sequence[Json] = (), away: bool = False
+) -> Json:
+    """`known`: its machines by what was heard before, for when it tells nothing. `now`: when Graphite answered;
+    `away`: that it does not answer any more."""
     seen = latest.seen.get(part(name))
     silent = seen is None or now - seen > FRESH
     values: Values = latest.values.get(part(name), {})
     own = silent_services(quorum, keeper) if silent else services(values, quorum, keeper)
+    if keeper and away:
+        own = [service("Graphite", BAD, "does not answer") if s["name"] == "Graphite" else s for s in own]
     there = [{**m, "registered": None} for m in known] if silent else machines(values)
     bad = any(s["state"] == BAD for s in own) or any(m["registered"] is False for m in there)
     return {
