@@ -205,7 +205,6 @@ def judge(facts: Facts) -> Status:
         do_next = problems[0].do
     elif want.pools and want.pools[0].login:
         do_next = f"{want.pools[0].login}   and there: condor_submit FILE"
-        do_next += f"   or look at {want.page} (user admin)" if want.page else ""
     else:
         do_next = "write a pool's file, Pulumi.<pool>.yaml, then make up"
     return Status(
@@ -221,4 +220,5 @@ def judge(facts: Facts) -> Status:
         notes(facts) + _busy(facts, bool(problems)),
         do_next,
         facts.seconds,
+        "" if nothing else want.page,
     )

@@ -8,7 +8,7 @@ from components.spec import addresses
 from policy.facts import facts
 from policy.rules.ports import ADMIN
 from tests.unit.conftest import Checkout, Graphs
-from tests.unit.mocks import MARK, Graph, secret_paths
+from tests.unit.mocks import MARK, Graph, secret_paths, texts_in_the_clear
 from tests.unit.test_graph_monitoring import environment, monitoring
 from tests.unit.test_graph_stacks import add_site, files
 from tests.unit.test_policy_graphs import violations
@@ -57,15 +57,19 @@ def test_what_its_server_takes_is_what_it_is_told(graphs: Graphs) -> None:
     assert addresses.PAGE in ADMIN
 
 
-@pytest.mark.parametrize("preview", [False, True])
-def test_its_passwords_come_as_files_and_nowhere_else(graphs: Graphs, preview: bool) -> None:
-    service = graphs("torino", preview)[NAME]
-    if not preview:
-        given = files(service)
-        assert set(given) == {"ca.crt", "server.crt", "server.key", "admin", "viewer"}
-        assert (given["admin"], given["viewer"]) == (f"{MARK} marathon-admin", f"{MARK} graphite")
-        assert given["server.crt"] == files(graphs("torino")["torino-front-end-graphite"])["server.crt"]
+def test_its_passwords_come_as_files_and_nowhere_else(graphs: Graphs) -> None:
+    service = graphs("torino")[NAME]
+    given = files(service)
+    assert set(given) == {"ca.crt", "server.crt", "server.key", "admin", "viewer"}
+    assert (given["admin"], given["viewer"]) == (f"{MARK} marathon-admin", f"{MARK} graphite")
+    assert given["server.crt"] == files(graphs("torino")["torino-front-end-graphite"])["server.crt"]
     assert MARK not in service.inputs["create"] and "stdin" in secret_paths(service.wire)
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_no_secret_is_in_the_clear(graphs: Graphs, preview: bool) -> None:
+    inputs = {k: v for k, v in graphs("torino", preview)[NAME].wire.items() if k != "__provider"}
+    assert not [text for text in texts_in_the_clear(inputs) if MARK in text]
 
 
 def test_it_has_limits_and_no_rights(graphs: Graphs) -> None:

@@ -342,7 +342,9 @@ def test_a_container_that_was_made_anew_has_no_rate_yet() -> None:
 def test_itself() -> None:
     source = itself.Itself()
     source.read()
-    end = time.monotonic() + 0.1  # the kernel counts CPU in ticks: over less than some of them it is any number of cores
+    end = (
+        time.monotonic() + 0.1
+    )  # the kernel counts CPU in ticks: over less than some of them it is any number of cores
     while time.monotonic() < end:
         pass
     found = source.read()
