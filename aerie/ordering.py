@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from components.spec import addresses
 from components.spec.validate import FEDERATION_STACK
 from tools.stacks import order
 
@@ -50,4 +51,6 @@ def next_after(the: Here, verb: str, names: list[str], done: Mapping[str, Mappin
     if verb == "destroy":
         return "aerie up brings them back; images and caches are kept" if done else "nothing: they were not there"
     pool = next((n for n in done if n in the.pools), next(iter(the.pools), ""))
-    return f"aerie status; aerie submit {pool} FILE" if pool else "aerie status; aerie pool add NAME"
+    do = f"aerie status; aerie submit {pool} FILE" if pool else "aerie status; aerie pool add NAME"
+    url = addresses.page_url(the.federation)
+    return f"{do}; look at {url}" if url else do

@@ -220,7 +220,11 @@ class Site(pulumi.ComponentResource):
             shared.ca_private_key,
             shared.password("mesos-operator"),
             shared.password("marathon-admin") if quorum else None,
-            {**self._tls(machine), "password": shared.password("graphite")}
+            {
+                **self._tls(machine),
+                "password": shared.password("graphite"),
+                "admin": shared.password("marathon-admin"),
+            }
             if self._name == args.federation.graphite_site
             else None,
             shared.passwords,
@@ -297,6 +301,7 @@ class Site(pulumi.ComponentResource):
             out["marathon_url"] = f"https://{machine.address}:{addresses.MARATHON}"
         if self._name == federation.graphite_site:
             out["graphite_url"] = f"https://{machine.address}:{addresses.GRAPHITE}"
+            out["page_url"] = addresses.page_url(federation)
             if federation.monitoring.grafana:
                 out["grafana_url"] = f"https://{machine.address}:{addresses.GRAFANA}"
         return out

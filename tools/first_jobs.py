@@ -24,7 +24,7 @@ from .login import Login, aerie_home, pool_config, pool_login
 NEXT_AFTER_UP = """Next:
   log in            {login}
   submit a job      condor_submit FILE   (there)
-  see it all        make status
+  see it all        make status{page}
   change a stack    eval "$(tools/env)"; edit Pulumi.torino.yaml; pulumi preview -s torino --diff; pulumi up -s torino
   take it down      make down"""
 
@@ -105,4 +105,7 @@ def summary(console: Console, phases: Phases, federation: Federation, commands: 
     console.print(
         "  (names and passwords: pulumi stack output -s federation passwords --show-secrets)", highlight=False
     )
-    console.print(NEXT_AFTER_UP.format(login=commands[0] if commands else "(no pool)"), highlight=False, soft_wrap=True)
+    url = addresses.page_url(federation)
+    page = f"   or {url} (user admin, password marathon-admin)" if url else ""
+    login = commands[0] if commands else "(no pool)"
+    console.print(NEXT_AFTER_UP.format(login=login, page=page), highlight=False, soft_wrap=True)

@@ -34,7 +34,7 @@ class Wanted:
     """What should be there: sites by the files, machines by the stacks' outputs.
 
     `agents_in_file` is what Pulumi.<site>.yaml asks for, of the sites whose file is here. `networks` are each site's LAN and
-    containers; `links` the pairs of sites with a tunnel, None if every pair has one."""
+    containers; `links` the pairs of sites with a tunnel, None if every pair has one; `page` the URL of the status page, "" without."""
 
     federation: str
     sites: tuple[str, ...]
@@ -46,6 +46,7 @@ class Wanted:
     as_numbers: dict[str, int] = field(default_factory=dict)
     networks: dict[str, tuple[str, ...]] = field(default_factory=dict)
     links: tuple[tuple[str, str], ...] | None = None
+    page: str = ""
 
     def of_site(self, site: str) -> tuple[Machine, ...]:
         """The site's machines, the front-end first."""

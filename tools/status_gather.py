@@ -49,7 +49,7 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json], pools
                 services += ["vpn"] if len(federation.sites) > 1 else []
                 services += ["etcd", "zookeeper", "mesos-master", "marathon"] if facts.quorum else []
                 services += ["collector"] if federation.monitoring.enabled else []
-                services += ["graphite"] if site == federation.graphite_site else []
+                services += ["graphite", "page"] if site == federation.graphite_site else []
                 grafana = federation.monitoring.grafana is not None
                 services += ["grafana"] if grafana and site == federation.graphite_site else []
                 here = {p: m for p, m in pools.items() if m.submit_node.site == site}
@@ -71,6 +71,7 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json], pools
         {site: facts.as_number for site, facts in federation.sites.items()},
         {site: (str(facts.lan), str(facts.containers)) for site, facts in federation.sites.items()},
         tuple((site, peer) for site in federation.sites for peer in linked_sites(federation, site)),
+        addresses.page_url(federation) or "",
     )
 
 

@@ -220,4 +220,5 @@ def judge(facts: Facts) -> Status:
         notes(facts) + _busy(facts, bool(problems)),
         do_next,
         facts.seconds,
+        "" if nothing else want.page,
     )

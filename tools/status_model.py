@@ -143,7 +143,7 @@ class FrameworkLine:
 
 @dataclass(frozen=True)
 class Status:
-    """`notes` are no faults. `next` is the one line that says what to do."""
+    """`notes` are no faults. `next` is the one line that says what to do; `page` the URL of the status page, "" without."""
 
     federation: str
     verdict: Verdict
@@ -157,6 +157,7 @@ class Status:
     notes: tuple[str, ...]
     next: str
     seconds: float
+    page: str = ""
 
     @property
     def exit_code(self) -> int:

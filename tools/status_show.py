@@ -212,4 +212,5 @@ def show(status: Status, console: Console, routing: bool = False) -> None:
         )
     for note in status.notes[:MOST_NOTES]:
         console.print(_line("[yellow]note[/]", note))
-    console.print(f"\n[bold]Next:[/] {escape(status.next)}", soft_wrap=True, highlight=False)
+    console.print(f"[dim]Page:[/] {status.page} (user admin)" if status.page else "", highlight=False)
+    console.print(f"[bold]Next:[/] {escape(status.next)}", soft_wrap=True, highlight=False)

@@ -13,6 +13,7 @@ from ..identity.resources import Certificate, Password
 from ..outputs import secret
 from ..spec.model import Federation
 from .containers import VIEWER, collector_container, graphite_container
+from .page import PageArgs, page_service
 from .receivers import receivers_text
 
 Text = pulumi.Input[str]
@@ -30,8 +31,8 @@ class GrafanaArgs:
 @dataclass
 class MonitoringArgs:
     """`operator` and `admin` are the passwords by which Mesos and Marathon are asked; `admin` is None at a site without a quorum
-    member, which has no Marathon. `graphite` is there at the site that holds it: server.crt, server.key, and `password`, by which
-    the render API is asked. `grafana` is there where Grafana is to be: its image, and the password of its `admin`. `generation` is that
+    member, which has no Marathon. `graphite` is there at the site that holds it, and with it the status page: server.crt, server.key,
+    `password`, by which the render API is asked, and `admin`, Marathon's password, behind which the page is. `grafana` is there where Grafana is to be: its image, and the password of its `admin`. `generation` is that
     of the collector's certificate. `passwords` are all of the federation's, among them what receivers of alerts want."""
 
     federation: Federation
@@ -58,6 +59,18 @@ class Monitoring(pulumi.ComponentResource):
         if args.graphite is not None:
             graphite = graphite_container(machine, args.images["graphite"])
             made = Service(f"{machine.name}-graphite", ServiceArgs(machine, graphite, _files(args.graphite)), child)
+            files_of_page = {name: args.graphite[name] for name in ("server.crt", "server.key")} | {
+                "ca.crt": args.ca_certificate
+            }
+            page = PageArgs(
+                args.federation,
+                machine,
+                args.images["page"],
+                files_of_page,
+                args.graphite["admin"],
+                args.graphite["password"],
+            )
+            page_service(page, made, child)
             if args.grafana is not None:
                 _grafana(args, args.graphite, args.grafana, made, child)
         files: dict[str, Text] = {"ca.crt": args.ca_certificate, "operator": args.operator}

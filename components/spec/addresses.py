@@ -18,6 +18,7 @@ MESOS_MASTER, MESOS_AGENT = 5050, 5051
 MARATHON = 8443
 GRAPHITE, CARBON_LINES, CARBON_PICKLE = 8444, 2003, 2004  # the render API; where points go, as text and pickled
 GRAFANA = 8445  # its pages
+PAGE = 8446  # the status page
 FRAMEWORK = 8443  # in the framework's container; on the front-end a port of its own for each pool, REST + number
 REST = 8600
 POOLS = 60  # the numbers of pools: 1 to this
@@ -99,6 +100,12 @@ def zookeeper_hosts(federation: Federation) -> str:
 def marathon_urls(federation: Federation) -> list[str]:
     """Where Marathon answers; any of them passes a request on to the leader."""
     return [f"https://{a}:{MARATHON}" for a in quorum_addresses(federation).values()]
+
+
+def page_url(federation: Federation) -> str | None:
+    """Where the status page is; None without monitoring."""
+    site = federation.graphite_site
+    return None if site is None else f"https://{front_end(federation, site)}:{PAGE}"
 
 
 def mesos_masters(federation: Federation) -> list[str]:

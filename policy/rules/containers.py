@@ -35,6 +35,7 @@ SOURCES = {
     "graphite": ("components/monitoring/containers.py", "graphite_container"),
     "grafana": ("components/monitoring/grafana.py", "grafana_container"),
     "collector": ("components/monitoring/containers.py", "collector_container"),
+    "page": ("components/monitoring/page.py", "page_container"),
     "registry": ("components/federation.py", "_embedded"),
     "machine": ("components/iaas/docker.py", "DockerMachines"),
 }

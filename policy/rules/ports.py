@@ -11,7 +11,7 @@ from .model import UNKNOWN, Facts, Ports, Resource, Violation, shown, text
 
 RULE = "SecGroupRule"
 # What rules a machine or the cluster, whatever range of ports it is in: SSH, BGP, Docker, etcd, ZooKeeper, Mesos, the registry,
-# Marathon, the frameworks' REST, Graphite, Grafana.
+# Marathon, the frameworks' REST, Graphite, Grafana, the status page.
 ADMIN = (
     22,
     179,
@@ -30,6 +30,7 @@ ADMIN = (
     8443,
     8444,
     8445,
+    8446,
     *range(8601, 8661),
 )
 SECURITY = "components/iaas/openstack/security.py"
@@ -45,6 +46,7 @@ LISTENS: Mapping[str, tuple[str, ...]] = {
     "rest-": ("LISTEN",),
     "graphite": ("LISTEN",),
     "grafana": ("GF_SERVER_HTTP_ADDR",),
+    "page": ("LISTEN",),
     "registry": ("LISTEN",),
 }
 ZOOKEEPER = {"quorumListenOnAllIPs": "false", "admin.enableServer": "false"}

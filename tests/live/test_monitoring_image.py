@@ -42,7 +42,7 @@ def _remove() -> None:
             docker(kind, "rm", "--force", *(["--volumes"] if kind == "container" else []), *found)
 
 
-def files(volume: str, folder: Path, image: str) -> str:
+def files(volume: str, folder: Path, image: str, prefix: str = PREFIX) -> str:
     """A volume with the files of a folder, as root's alone: the option that mounts it is VOLUME:TARGET."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
@@ -50,9 +50,9 @@ def files(volume: str, folder: Path, image: str) -> str:
             entry = tarfile.TarInfo(file.name)
             entry.size, entry.mode = file.stat().st_size, 0o600
             tar.addfile(entry, io.BytesIO(file.read_bytes()))
-    command = ["docker", "run", "--rm", "-i", "-v", f"{PREFIX}{volume}:/to", "--entrypoint", "tar", image, "-xC", "/to"]
+    command = ["docker", "run", "--rm", "-i", "-v", f"{prefix}{volume}:/to", "--entrypoint", "tar", image, "-xC", "/to"]
     subprocess.run(command, input=archive.getvalue(), capture_output=True, check=True)
-    return PREFIX + volume
+    return prefix + volume
 
 
 @dataclass
@@ -61,23 +61,29 @@ class Graphite:
 
     image: str
     files: Path
+    prefix: str = PREFIX
+    address: str = ADDRESS
 
     def start(self) -> None:
-        volume = files("files", self.files, self.image)
+        volume = files("files", self.files, self.image, self.prefix)
         docker(
-            *("run", "-d", "--name", NAME, "--network", PREFIX + "net", "--ip", ADDRESS, "--memory", "384m", "--read-only"),
-            *("--tmpfs", "/run/graphite:mode=755", "--tmpfs", "/tmp", "-v", f"{PREFIX}data:/var/lib/graphite"),
-            *("-v", f"{volume}:/etc/aerie/graphite:ro", "-e", f"LISTEN={ADDRESS}", self.image),
+            *("run", "-d", "--name", f"{self.prefix}graphite", "--network", f"{self.prefix}net", "--ip", self.address, "--memory", "384m", "--read-only"),
+            *("--tmpfs", "/run/graphite:mode=755", "--tmpfs", "/tmp", "-v", f"{self.prefix}data:/var/lib/graphite"),
+            *("-v", f"{volume}:/etc/aerie/graphite:ro", "-e", f"LISTEN={self.address}", self.image),
         )  # fmt: skip
         self.wait()
 
     def wait(self) -> None:
-        until(lambda: docker("exec", NAME, "graphite-health", check=True) == "", 60, "Graphite is ready")
+        until(
+            lambda: docker("exec", f"{self.prefix}graphite", "graphite-health", check=True) == "",
+            60,
+            "Graphite is ready",
+        )
 
     def get(self, path: str, auth: tuple[str, str] | None = ("viewer", "password"), **params: Any) -> requests.Response:
         with requests.Session() as session:
             session.trust_env = False
-            url = f"https://{ADDRESS}:8444{path}"
+            url = f"https://{self.address}:8444{path}"
             return session.get(url, params=params, auth=auth, verify=str(self.files / "ca.crt"), timeout=10)
 
     def points(self, target: str, since: int) -> dict[int, float]:

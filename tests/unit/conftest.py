@@ -42,6 +42,7 @@ IMAGES = (
     "machine",
     "marathon",
     "mesos",
+    "page",
     "registry",
     "vpn",
     "zookeeper",

@@ -135,7 +135,7 @@ def test_up_goes_in_order(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
         "check", "images", "init federation torino cnaf bari demo", "up federation",
         "look at ", "up torino cnaf bari", "note torino cnaf bari", "quorum", "up demo",
     ]  # fmt: skip
-    assert said.splitlines()[-1] == "Next: aerie status; aerie submit demo FILE"
+    assert said.splitlines()[-1] == "Next: aerie status; aerie submit demo FILE; look at https://172.31.1.10:8446"
 
 
 def test_up_of_some_waits_for_no_quorum_without_pools(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:

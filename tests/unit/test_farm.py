@@ -145,3 +145,15 @@ esac
     done = subprocess.run(["/bin/sh"], input=jobs.remove_script("demo"), capture_output=True, text=True, env=path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "log").read_text() == "removed\n" and (tmp_path / "looked").exists()
+
+
+def test_make_up_names_the_status_page_at_its_end(checkout: Checkout) -> None:
+    def said() -> str:
+        out = Console(file=io.StringIO(), width=200)
+        first_jobs.summary(out, farm.Phases(out), checkout.plan("torino").federation, ["ssh demo"])
+        assert isinstance(out.file, io.StringIO)
+        return out.file.getvalue()
+
+    assert "make status   or https://172.31.1.10:8446 (user admin, password marathon-admin)" in said()
+    checkout.change("federation.yaml", lambda d: d.update(monitoring={"enabled": False}))
+    assert "make status\n" in said() and "8446" not in said()

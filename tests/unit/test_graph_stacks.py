@@ -59,7 +59,7 @@ def test_machines_of_a_site(graphs: Graphs) -> None:
 
 def test_services_of_a_quorum_site(graphs: Graphs) -> None:
     assert services(graphs("torino")) == {
-        "172.31.1.10": ALL | QUORUM | {"vpn", "collector", "graphite"},
+        "172.31.1.10": ALL | QUORUM | {"vpn", "collector", "graphite", "page"},
         "172.31.1.11": ALL,
         "172.31.1.12": ALL,
     }

@@ -77,6 +77,17 @@ def test_all_is_well_on_one_screen() -> None:
     assert STATUS.validate_json(STATUS.dump_json(status)) == status
 
 
+def test_the_status_page_is_named_where_there_is_one() -> None:
+    found = facts("healthy")
+    assert "Page:" not in screen(judge(found))
+    found = dataclasses.replace(found, wanted=dataclasses.replace(found.wanted, page="https://172.31.1.10:8446"))
+    text = screen(judge(found))
+    assert "Page: https://172.31.1.10:8446 (user admin)" in [line.strip() for line in text.splitlines()]
+    assert len(text.splitlines()) <= 24
+    down = screen(judge(dataclasses.replace(found, machines={})))
+    assert "Page:" not in down, "nobody serves it"
+
+
 def test_a_lost_site_is_one_line_and_its_consequences_are_not() -> None:
     status = judge(facts("site-down"))
     assert status.exit_code == 1

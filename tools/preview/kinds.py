@@ -22,6 +22,7 @@ SERVICES = (
     "collector",
     "graphite",
     "grafana",
+    "page",
     "calico",
     "etcd",
 )

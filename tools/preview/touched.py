@@ -60,7 +60,7 @@ def all_stacks(federation: Federation, sites: Mapping[str, SiteStack], pools: Ma
         if name not in sites or sites[name].iaas == "docker":
             images.add("machine")
         if federation.monitoring.enabled:
-            images |= {"collector", *(["graphite"] if federation.graphite_site == name else [])}
+            images |= {"collector", *(["graphite", "page"] if federation.graphite_site == name else [])}
         out.append(Stack(name, "site", frozenset(images)))
     for name, pool in pools.items():
         out.append(Stack(name, "pool", frozenset(POOL_IMAGES[pool.via]), frozenset(pool.sites)))

@@ -55,6 +55,11 @@ def metric(name: str) -> Metric:
     return table()[name]
 
 
+def waiting() -> tuple[str, ...]:
+    """Why jobs wait, in the table's order."""
+    return tuple(_module().WAITING)
+
+
 def part(text: str) -> str:
     """As one part of a path, by the collector's own rule."""
     made: str = _module().part(text)

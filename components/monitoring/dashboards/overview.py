@@ -7,6 +7,7 @@ from .names import Names, Series
 
 YES = {"0": "no", "1": "yes"}
 LEADS = {"0": "follows", "1": "leads"}
+FIRES = {"0": "quiet", "1": "fires"}
 M = "mesos.master"
 
 
@@ -20,6 +21,7 @@ def overview(federation: str) -> Board:
         "Agents, tasks, cores and memory of the federation and of its sites, and the quorums.",
         (
             Section("Now", _now(n)),
+            Section("Alerts", _alerts(n)),
             Section("By site", _by_site(n)),
             Section("The cluster", _cluster(n)),
             Section("Quorums", _quorums(n)),
@@ -46,6 +48,11 @@ def _now(n: Names) -> tuple[Panel, ...]:
         Panel(title, series, "stat", 4, 4, "percentunit" if "in use" in title else "", limits=limits)
         for title, series, limits in stats
     )
+
+
+def _alerts(n: Names) -> tuple[Panel, ...]:
+    firing = n.each("alerts.firing.<rule>", ("site", "rule"))
+    return (Panel("Alerts that fire", (firing,), "history", 24, 10, limits=(0.5, 1), words=FIRES),)
 
 
 def _by_site(n: Names) -> tuple[Panel, ...]:

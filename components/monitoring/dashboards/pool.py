@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .model import PER_MINUTE, Board, Panel, Section
-from .names import Names, Series, part
+from .names import Names, Series, part, waiting
 
 STATES = ("idle", "running", "held")
 DAEMONS = ("schedds", "collectors", "negotiators")
@@ -47,9 +47,12 @@ def _jobs(n: Names) -> tuple[Panel, ...]:
         *(Panel(f"Longest so: {s}", (total(s, "oldest"),), "stat", 4, 4) for s in STATES),
         *(by_user(s) for s in STATES),
         Panel("Jobs in the queue", tuple(total(s, "count") for s in STATES), width=6),
+        Panel("Why jobs wait", tuple(n.one(f"{C}.waiting.{why}", why.replace("_", " "), "max") for why in waiting()), stacked=True),
         Panel("Cores that running jobs asked for", (total("running", "cpu_request", "cores"),), width=6),
         Panel("Jobs started and ended", started, width=6, unit=PER_MINUTE),
         Panel("Jobs by the schedd", tuple(n.sums(f"{C}.schedds.<name>.{what}", ("name",), label=label) for what, label in schedd), width=6),
+        Panel("Spool: in use", (n.one(f"{C}.spool.fill", "in use", "max"),), "stat", 6, 8, limits=(0.8, 0.9)),
+        Panel("Spool", tuple(n.one(f"{C}.spool.{what}", what, "max") for what in ("free", "size"))),
         *(Panel(f"How long they are so: {s}", (n.sums(f"{C}.jobs.totals.<state>.totals.<count_age>", ("count_age",), state=s, count_age="count_*"),), stacked=True) for s in STATES),
     )  # fmt: skip
 

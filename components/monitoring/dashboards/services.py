@@ -52,6 +52,7 @@ def _etcd(n: Names) -> tuple[Panel, ...]:
         _plain(n, "etcd: database", "etcd.db.size", "etcd.db.used"),
         _plain(n, "etcd: keys and watches", "etcd.keys", "etcd.watchers"),
         _plain(n, "etcd: memory", "etcd.memory"),
+        _plain(n, "etcd: members", "etcd.members.active", "etcd.members.total"),
     )
 
 
@@ -61,6 +62,7 @@ def _zookeeper(n: Names) -> tuple[Panel, ...]:
         _plain(n, "ZooKeeper: packets", "zookeeper.received_total", "zookeeper.sent_total", rate=True),
         _plain(n, "ZooKeeper: clients and requests that wait", "zookeeper.connections", "zookeeper.outstanding"),
         _plain(n, "ZooKeeper: nodes", "zookeeper.nodes"),
+        _plain(n, "ZooKeeper: members", "zookeeper.members.active", "zookeeper.members.total"),
     )
 
 
@@ -71,6 +73,7 @@ def _mesos(n: Names) -> tuple[Panel, ...]:
         _plain(n, "Mesos: offers and events that wait", f"{m}.offers.outstanding", f"{m}.queue"),
         _plain(n, "Mesos: last write of the registry", f"{m}.registrar.store"),
         _plain(n, "Mesos: time since the master's start", f"{m}.uptime"),
+        _plain(n, "Mesos: members of the ensemble", f"{m}.members.active", f"{m}.members.total"),
     )
 
 
@@ -98,6 +101,8 @@ def _monitoring(n: Names) -> tuple[Panel, ...]:
         _plain(n, "Collectors: points sent", f"{c}.sent", rate=True),
         _plain(n, "Collectors: cores", f"{c}.cpus.used"),
         _plain(n, "Collectors: memory", f"{c}.memory"),
+        _plain(n, "Alerts: messages that wait", "alerts.waiting"),
+        _plain(n, "Alerts: messages", *(f"alerts.{what}_total" for what in ("sent", "errors", "dropped")), rate=True),
         Panel("Graphite: runs", (n.each("containers.<service>.running", service="graphite"),), "stat", 6, limits=(1, 0.5), words=YES),
         Panel("Graphite: cores", (n.each("containers.<service>.cpus.used", service="graphite"),), width=6),
         Panel(

@@ -18,6 +18,14 @@ SUBMIT = "the site of the pool's submit node"
 THERE = "the same, while there are such"
 POOL = "sites where the pool has containers"
 LARGE = 1e15  # of bytes and counts: more is no plausible value
+# Why an idle job waits, and what that says of it; each is under one of them (sources/waiting.py).
+WAITING = {
+    "new": "submitted less than two negotiation cycles ago",
+    "no_slot": "the pool has no slot at all",
+    "too_big": "asks for more than the largest slot has when it is empty, so it will never run",
+    "slots_busy": "a slot could hold it, but has not so much free now",
+    "not_matched": "a free slot is big enough: its requirements, a limit, or the user's priority keeps it out",
+}
 
 
 @dataclass(frozen=True)
@@ -233,6 +241,7 @@ TABLE: dict[str, tuple[Metric, ...]] = {
         Metric("condor.<pool>.jobs.totals.running.totals.cpu_request", "cores", "that running jobs asked for", SUBMIT, 0.0, 1e6),
         _count("condor.<pool>.jobs.totals.<state>.totals.<count_age>", "idle, running, held jobs by how long they have been so: `count_recent` (less than 5 minutes), `count_one_hour`, `count_four_hours`, `count_eight_hours`, `count_one_day`, `count_two_days`, `count_one_week`, `count_longer`; of held ones `count_holdage_recent` and so on; `count` of `dag` and `unknown`", THERE),
         _count("condor.<pool>.jobs.users.<user>.<state>.totals.count", "jobs of the user", THERE),
+        *(_count(f"condor.<pool>.waiting.{reason}", f"idle jobs of this kind: {means}", SUBMIT) for reason, means in WAITING.items()),
         *(_count(f"condor.<pool>.slots.<type>.totals.{what}", f"{text} of all slots of the type (Partitionable: what is left of them; Dynamic, Static)", SUBMIT, LARGE) for what, text in (("Cpus", "cores"), ("Memory", "MB"), ("Disk", "KB"))),
         *(_count(f"condor.<pool>.slots.Partitionable.totals.{what}", f"{text} of all partitionable slots, what jobs have of them too", THERE) for what, text in (("TotalSlotCpus", "cores"), ("TotalSlotMemory", "MB"))),
         *(_count(f"condor.<pool>.slots.<type>.<state>.{what}", f"{text} in such a state", SUBMIT, LARGE) for what, text in (("NumSlots", "slots"), ("Cpus", "cores of slots"), ("Memory", "MB of slots"), ("Disk", "KB of slots"))),

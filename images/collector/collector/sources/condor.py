@@ -1,6 +1,7 @@
 """HTCondor's answers as values, by the names of fifemon's condor probe below `condor.<pool>`. Pure.
 
-Ads are JSON objects as condor_status and condor_q print them, an attribute that is not evaluated as a text.
+Ads of daemons and slots are JSON objects as condor_status prints them, an attribute that is not evaluated as a text. Jobs are
+lines of values, evaluated: what a job asks for is an expression as often as a number.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..metrics import part
+from .waiting import waiting
 
 Ad = Mapping[str, Any]
 
@@ -34,6 +36,9 @@ SLOT = (
     "Disk",
     "TotalSlotCpus",
     "TotalSlotMemory",
+    "TotalSlotDisk",
+    "TotalSlotGPUs",
+    "GPUs",
     "RemoteOwner",
     "RemoteGroup",
     "AccountingGroup",
@@ -47,8 +52,9 @@ PRIORITY = (
     "WeightedResourcesUsed",
     "PriorityFactor",
 )
+# The columns of a job's line, the owner last. The last three are what HTCondor's own defaults of the requests are made of: an
+# attribute that is not asked for would not be known where they are evaluated.
 JOB = (
-    "Owner",
     "JobStatus",
     "JobUniverse",
     "QDate",
@@ -56,6 +62,13 @@ JOB = (
     "JobCurrentStartDate",
     "EnteredCurrentStatus",
     "RequestCpus",
+    "RequestMemory",
+    "RequestDisk",
+    "RequestGPUs",
+    "MemoryUsage",
+    "ResidentSetSize",
+    "DiskUsage",
+    "Owner",
 )
 STATES = {1: "idle", 2: "running", 5: "held"}
 DAG = 7  # the universe of jobs that manage others
@@ -68,7 +81,7 @@ MARK = "@@next"
 # All that a pool is asked, in its submit node, as root there: the schedd takes that for the administrator's own.
 COMMAND = (
     f"condor_status -any -json -constraint '{_KINDS}' -attributes {_STATUS} && echo {MARK}"
-    f" && condor_q -allusers -json -attributes {','.join(JOB)} && echo {MARK} && condor_userprio -allusers -long"
+    f" && condor_q -allusers -autoformat {' '.join(JOB)} && echo {MARK} && condor_userprio -allusers -long"
     f" && echo {MARK} && df -P -k /var/spool/condor"
 )
 
@@ -97,8 +110,21 @@ def named(text: str) -> str:
 def answers(text: str) -> tuple[list[Ad], list[Ad], str, str]:
     """What `COMMAND` printed: ads of daemons and slots, jobs; priorities and the spool's disk as text. An empty list is printed as
     nothing."""
-    status, jobs, priorities, disk = text.split(f"{MARK}\n", 3)
-    return json.loads(status or "[]"), json.loads(jobs or "[]"), priorities, disk
+    status, queue, priorities, disk = text.split(f"{MARK}\n", 3)
+    return json.loads(status or "[]"), [job(line) for line in queue.splitlines() if line.strip()], priorities, disk
+
+
+def job(line: str) -> Ad:
+    """A job's ad from its line; what is undefined there is left out. ValueError if it is no such line."""
+    values = line.split(None, len(JOB) - 1)
+    if len(values) != len(JOB):
+        raise ValueError(f"no line of condor_q: {line[:80]!r}")
+    found = dict(zip(JOB, values, strict=True))
+    owner = found.pop("Owner")
+    numbers = {
+        name: float(value) for name, value in found.items() if re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", value)
+    }
+    return {**numbers, "Owner": owner.strip()}
 
 
 def daemons(ads: Iterable[Ad]) -> dict[str, float]:
@@ -200,6 +226,7 @@ def executors(ads: Iterable[Ad]) -> set[str]:
 def pool(name: str, text: str) -> tuple[dict[str, float], set[str]]:
     """All values of one answer, and its executors. ValueError if it cannot be read."""
     status, queue, priority, disk = answers(text)
-    found = {**daemons(status), **slots(status), **jobs(queue), **priorities(priority), **spool(disk)}
+    why = {f"waiting.{reason}": float(n) for reason, n in waiting(queue, status).items()}
+    found = {**daemons(status), **slots(status), **jobs(queue), **why, **priorities(priority), **spool(disk)}
     at = f"condor.{part(name)}."
     return {at + key: value for key, value in found.items()}, executors(status)

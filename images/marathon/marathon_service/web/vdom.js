@@ -2,7 +2,7 @@
 // and scrolling survive every live change. Text becomes text nodes and nothing else: there is no way from text to HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
-const SVG_TAGS = new Set(["svg", "path", "circle", "rect"]);
+const SVG_TAGS = new Set(["svg", "path", "circle", "rect", "g", "line", "polyline", "text"]);
 const PROPERTIES = new Set(["value", "checked", "open", "disabled", "indeterminate"]);
 const HREF = /^(#|https?:\/\/)/i;
 

@@ -1,0 +1,246 @@
+"""The status page's image with a real Graphite that three sites' collectors tell, and a Marathon of which a test decides what it says.
+
+All containers, volumes and the network have the prefix `pg-`.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import requests
+from collector.buffer import Batch, Buffer
+from collector.graphite import Sender
+from test_monitoring_image import Graphite, files
+from test_service_images import certificate, docker, until
+
+from tools.images import image_tags, main
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "pg-"
+SUBNET, GATEWAY, GRAPHITE, PAGE = "10.99.64.0/24", "10.99.64.1", "10.99.64.10", "10.99.64.11"
+MARATHON = 18443
+PASSWORD = "a password, of Marathon's"
+INPUT = ROOT / "images" / "page" / "tests" / "data" / "now" / "well.json"
+HOUR = 360  # rounds
+
+
+def remove() -> None:
+    for kind, listing in (
+        ("container", ["ps", "-aq"]),
+        ("network", ["network", "ls", "-q"]),
+        ("volume", ["volume", "ls", "-q"]),
+    ):
+        if found := docker(*listing, "--filter", f"name={PREFIX}").split():
+            docker(kind, "rm", "--force", *(["--volumes"] if kind == "container" else []), *found)
+
+
+class Marathon(ThreadingHTTPServer):
+    """TLS, a password, /v2/apps and /v2/events; `tell` is an event for whoever listens. It may be made to refuse."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, apps: list[dict[str, Any]]) -> None:
+        super().__init__((GATEWAY, MARATHON), _Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(folder / "server.crt", folder / "server.key")
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+        self.apps, self.refuses = apps, False
+        self.listeners: list[queue.Queue[str]] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def tell(self, kind: str, **data: Any) -> None:
+        until(lambda: self.listeners, 30, "the page listens to Marathon's events")
+        for listener in list(self.listeners):
+            listener.put(f"event: {kind}\r\ndata: {json.dumps(data)}\r\n\r\n")
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Whoever hung up is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Marathon
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        import base64
+
+        wanted = "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+        if self.server.refuses or self.headers.get("Authorization") != wanted:
+            self.send_error(401)
+        elif self.path.startswith("/v2/events"):
+            self._events()
+        else:
+            body = json.dumps({"apps": self.server.apps}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def _events(self) -> None:
+        mine: queue.Queue[str] = queue.Queue()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        self.wfile.flush()
+        self.server.listeners.append(mine)
+        try:
+            while True:
+                try:
+                    text = mine.get(timeout=5)
+                except queue.Empty:
+                    text = "\r\n"
+                self.wfile.write(text.encode())
+                self.wfile.flush()
+        except OSError:
+            self.server.listeners.remove(mine)
+
+
+class Collectors(threading.Thread):
+    """Sends what `points` says, as the collectors of all sites do, every ten seconds and after each change: {site: {name: value}}."""
+
+    def __init__(self, points: dict[str, dict[str, float]]) -> None:
+        super().__init__(name="collectors", daemon=True)
+        self.points, self._end = points, threading.Event()
+        self._buffer = Buffer(10**6)
+        self._sender = Sender(self._buffer, (GRAPHITE, 2004), pause=0.2)
+
+    def put(self, at: int) -> None:
+        named = {
+            f"aerie.aerie.{s}.{name}": value for s, values in self.points.items() for name, value in values.items()
+        }
+        self._buffer.put(Batch(at, named))
+
+    def send(self) -> bool:
+        self._sender.step(0.05)
+        return self._buffer.points == 0
+
+    def history(self) -> None:
+        """An hour of a pool that fills and empties."""
+        now, was = int(time.time()) // 10 * 10, self.points
+        at = "condor.demo"
+        for ago in range(HOUR, 0, -1):
+            part = 1 - ago / HOUR
+            running = round(3 * min(1, part * 2))
+            wave = abs((part * 6) % 2 - 1)
+            told = {
+                **{f"{at}.jobs.totals.running.totals.count": running, f"{at}.executors.count": min(3, 1 + running)},
+                **{f"{at}.jobs.totals.idle.totals.count": round(30 * wave * (1 - part) + 12 * part)},
+                **{f"{at}.jobs.totals.held.totals.count": 1 if part > 0.7 else 0},
+                f"{at}.slots.Partitionable.totals.TotalSlotCpus": 2 + 2 * (part > 0.3),
+                f"{at}.slots.Dynamic.totals.Cpus": running,
+            }
+            self.points = {"torino": {name: float(value) for name, value in told.items()}}
+            self.put(now - 10 * ago)
+        self.points = was
+        until(self.send, 120, "an hour of points is sent")
+
+    def run(self) -> None:
+        told, when = self.points, 0
+        while not self._end.wait(0.5):
+            at = int(time.time()) // 10 * 10
+            if at != when or told is not self.points:
+                told, when = self.points, at
+                self.put(at)
+            with suppress(OSError):
+                for _ in range(50):  # what waited while Graphite was away comes before what is new
+                    if self.send():
+                        break
+
+    def stop(self) -> None:
+        self._end.set()
+        self.join()
+
+
+class Stage:
+    """`collectors.points` and `marathon` may be changed; `get` asks the page as a program does."""
+
+    def __init__(self, folder: Path) -> None:
+        tags = image_tags(ROOT)
+        self.folder, self.image = folder, f"aerie/page:{tags['page']}"
+        case = json.loads(INPUT.read_text())
+        certificate(folder, "server", "test", (GRAPHITE, PAGE, GATEWAY))
+        (folder / "credentials").write_text("viewer:password of graphite\n")
+        (folder / "admin").write_text(PASSWORD + "\n")
+        (folder / "viewer").write_text("password of graphite\n")
+        self.graphite = Graphite(f"aerie/graphite:{tags['graphite']}", folder, PREFIX, GRAPHITE)
+        self.collectors = Collectors(case["points"])
+        for name, value in (("slots.Dynamic.totals.Cpus", 3.0), ("slots.Static.totals.Cpus", 0.0)):
+            self.collectors.points["torino"][f"condor.demo.{name}"] = value
+        self.apps = case["apps"]
+
+    def start(self) -> None:
+        docker("network", "create", "--subnet", SUBNET, "--gateway", GATEWAY, PREFIX + "net")
+        self.graphite.start()
+        self.collectors.history()
+        self.collectors.start()
+        self.marathon = Marathon(self.folder, self.apps)
+        self.start_page()
+
+    def start_page(self) -> None:
+        """As components/monitoring/page.py has it, but on a network of its own."""
+        volume = files("page", self.folder, self.image, PREFIX)
+        env = {
+            "LISTEN": PAGE,
+            "PAGE_FEDERATION": "aerie",
+            "PAGE_SITES": "torino,cnaf,bari",
+            "PAGE_QUORUM": "torino,cnaf,bari",
+            "PAGE_KEEPER": "torino",
+            "PAGE_GRAPHITE": f"{GRAPHITE}:8444",
+            "PAGE_MARATHONS": f"{GATEWAY}:1,{GATEWAY}:{MARATHON}",  # the first one is never there
+        }
+        docker(
+            *("run", "-d", "--name", PREFIX + "page", "--network", PREFIX + "net", "--ip", PAGE, "--memory", "128m"),
+            *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only"),
+            *(
+                "-v",
+                f"{volume}:/etc/aerie/page:ro",
+                *(w for k, v in env.items() for w in ("-e", f"{k}={v}")),
+                self.image,
+            ),
+        )
+        until(lambda: docker("exec", PREFIX + "page", "page-health") == "", 60, "the page is ready")
+
+    def get(self, path: str, auth: tuple[str, str] | None = ("admin", PASSWORD), **headers: str) -> requests.Response:
+        with requests.Session() as session:
+            session.trust_env = False
+            url = f"https://{PAGE}:8446{path}"
+            return session.get(url, auth=auth, headers=headers, verify=str(self.folder / "ca.crt"), timeout=20)
+
+    def now(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.get("/api/now").json()
+        return found
+
+    def change(self, site: str, **values: float) -> None:
+        """From now on; in names __ stands for a dot."""
+        told = {name.replace("__", "."): float(value) for name, value in values.items()}
+        self.collectors.points = {**self.collectors.points, site: {**self.collectors.points[site], **told}}
+
+    def stop(self) -> None:
+        self.collectors.stop()
+        self.marathon.shutdown()
+        self.marathon.server_close()
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    assert main(["build", "page", "graphite"]) == 0
+    remove()
+    found = Stage(folder)
+    try:
+        found.start()
+        yield found
+    finally:
+        with suppress(AttributeError, RuntimeError):
+            found.stop()
+        remove()

@@ -1,0 +1,88 @@
+"""The status page of the whole federation: who may look, and that what it shows is what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from federation import Farm, machines, wait_for
+
+pytestmark = pytest.mark.live
+
+SITES = ("torino", "cnaf", "bari")
+
+
+@dataclass
+class Page:
+    """The page's server, as a program asks it."""
+
+    url: str
+    session: requests.Session
+
+    def now(self) -> dict[str, Any]:
+        answer = self.session.get(f"{self.url}/api/now", timeout=20)
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+@pytest.fixture(scope="module")
+def page(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    shared = farm.outputs("federation")
+    ca: Path = tmp_path_factory.mktemp("ca") / "ca.crt"
+    ca.write_text(shared["ca_certificate"])
+    with requests.Session() as session:
+        session.trust_env, session.verify = False, str(ca)
+        session.auth = ("admin", shared["passwords"]["marathon-admin"])
+        yield Page(farm.outputs("torino")["page_url"], session)
+
+
+def test_the_page_shows_what_is_there(farm: Farm, page: Page) -> None:
+    cluster = farm.submit("seen", 90, 1)  # the pool is asked once a minute, so it has that time to be seen
+    try:
+        assert page.url in farm.up_output, "make up names it"
+        for login in (None, ("admin", "wrong")):
+            asked = requests.Session()
+            asked.trust_env = False
+            assert asked.get(page.url, auth=login, verify=page.session.verify, timeout=20).status_code == 401
+        assert "<html" in page.session.get(page.url, timeout=20).text
+
+        def at_rest() -> dict[str, Any]:
+            """Tests before this one may have left an alert that is about to end."""
+            found = page.now()
+            assert found["sources"]["graphite"]["state"] == found["sources"]["marathon"]["state"] == "answers"
+            assert [s["name"] for s in found["sites"]] == list(SITES)
+            assert [(link["from"], link["to"]) for link in found["links"] if link["up"] and link["rtt"]] == sorted(
+                (a, b) for a in SITES for b in SITES if a != b
+            )
+            assert found["alerts"] == []
+            for name in ("etcd", "ZooKeeper", "Mesos master", "Marathon"):
+                leads = [s["leads"] for site in found["sites"] for s in site["services"] if s["name"] == name]
+                assert len(leads) == len(SITES) and sum(leads) == 1, name
+            assert {m["name"] for s in found["sites"] for m in s["machines"] if m["registered"]} == set(machines())
+            return found
+
+        found = wait_for("sites, links and leaders are shown, and no alert", at_rest, 90, every=2)
+        apps = {app["id"]: app for app in found["apps"]}
+        assert all(
+            apps[f"/demo/{app}"]["running"] == apps[f"/demo/{app}"]["instances"]
+            for app in ("central-manager", "submit-node")
+        )
+
+        def pool() -> dict[str, Any] | None:
+            (demo,) = (p for p in page.now()["pools"] if p["name"] == "demo")
+            return demo if demo["jobs"]["running"] + demo["jobs"]["idle"] >= 1 else None
+
+        demo = wait_for("the job is seen", pool, 90, every=2)
+        assert demo["site"] == "torino" and demo["executors"] == 3 and demo["cores_total"] >= 3
+        assert sum(w["count"] for w in demo["waiting"]) == demo["jobs"]["idle"]
+        curves = page.session.get(f"{page.url}/api/pool/demo?range=hour", timeout=20).json()
+        assert any(value is not None for value in curves["series"]["executors"])
+        used = farm.on("torino-front-end", "docker", "stats", "--no-stream", "--format", "{{.MemUsage}}", "page")
+        print(f"the page's server uses {used.strip()}")
+    finally:
+        farm.ssh(f"condor_rm {cluster}", check=False)
