@@ -27,7 +27,8 @@ NETWORK, HOST = "172.28.13.0/24", "172.28.13.1"
 OF_TASKS, ZOOKEEPER, MASTER, MARATHON = "172.28.13.128/25", "172.28.13.21", "172.28.13.31", "172.28.13.41"
 KINDS = ("HTTP", "HTTPS", "TCP", "MESOS_HTTP", "MESOS_HTTPS", "MESOS_TCP")
 MODES = ("bridge", "container")
-APPS = [(kind, mode) for kind in KINDS for mode in MODES]
+# A bridged task's port on its host is listened on by Docker's proxy, whatever becomes of the task: a TCP check from outside sees no more.
+APPS = [(kind, mode) for kind in KINDS for mode in MODES if (kind, mode) != ("TCP", "bridge")]
 
 # Listens while the file that is named after it is not there.
 SERVER = """
