@@ -33,7 +33,7 @@ lint: setup ## ruff and mypy
 	@$(ENV); .venv/bin/ruff check . && .venv/bin/ruff format --check . && tools/typecheck
 
 unit: setup ## fast tests: no Docker
-	@$(ENV); $(PYTHON) -m pytest tests/unit images -n auto --dist loadfile
+	@$(ENV); $(PYTHON) -m pytest tests/unit images -n auto --dist worksteal
 
 test: setup ## everything: lint, unit tests, and the live tests on a real federation
 	@tools/test
@@ -65,6 +65,7 @@ test-vm: setup ## a site on an OpenStack with real virtual machines, emulated: s
 
 soak: setup ## hours of the framework's simulated cluster, with faults; results in docs/framework.md
 	@$(ENV); PYTHONPATH=images/framework:images/framework/tests $(PYTHON) images/framework/tests/simulated_cluster.py 1 $${SEEDS:-1000}
+	@$(ENV); $(PYTHON) -m pytest tests/unit images -n auto --dist worksteal --soak
 	@$(ENV); $(PYTHON) images/marathon/tests/fuzz_http.py $${SECONDS_OF_REQUESTS:-600}
 	@$(ENV); $(PYTHON) -m pytest tests/live/soak_framework.py -s
 	@$(ENV); $(PYTHON) -m pytest tests/live --soak -m soak -s
