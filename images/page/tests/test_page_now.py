@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from page_helpers import AT, DATA, SITES, answer, config
-from page_service.now import Known, Source, heard, now
-from page_service.pools import apps
-from page_service.series import FRESH, latest
+from status_page.now import Known, Source, heard, now
+from status_page.pools import apps
+from status_page.series import FRESH, latest
 
 FILES = sorted(p for p in (DATA / "now").glob("*.json") if not p.name.endswith(".expected.json"))
 
