@@ -5,6 +5,7 @@ All containers, volumes and the network have the prefix `pg-`.
 
 from __future__ import annotations
 
+import base64
 import json
 import queue
 import ssl
@@ -73,8 +74,6 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        import base64
-
         wanted = "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
         if self.server.refuses or self.headers.get("Authorization") != wanted:
             self.send_error(401)

@@ -26,7 +26,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
         executors=ExecutorsSpec(count=1, cpus=2, memory=1024, grace=40),
         site_networks={"torino": "172.27.9.21/32"},
     )
-    with pool_of("pg", "172.27.9.0/24", tmp_path_factory.mktemp("pool"), spec) as pool:
+    with pool_of("hw", "172.27.9.0/24", tmp_path_factory.mktemp("pool"), spec) as pool:
         pool.start_central_manager()
         pool.start_submit()
         until("schedd", lambda: "Total" in pool.ssh("condor_q", check=False))
@@ -34,7 +34,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
 
 
 def answer(pool: Pool) -> str:
-    return pool.inside("pg-submit", condor.COMMAND)
+    return pool.inside("hw-submit", condor.COMMAND)
 
 
 def waits(pool: Pool) -> dict[str, float]:

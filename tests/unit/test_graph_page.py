@@ -50,7 +50,7 @@ def test_what_it_is_told(graphs: Graphs) -> None:
 
 
 def test_what_its_server_takes_is_what_it_is_told(graphs: Graphs) -> None:
-    from page_service.config import PORT, from_environment
+    from status_page.config import PORT, from_environment
 
     found = from_environment(environment(graphs("torino"), NAME))
     assert found.quorum == ("torino", "cnaf", "bari") and (found.port, addresses.PAGE) == (PORT, PORT)

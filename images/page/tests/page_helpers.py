@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from page_service.config import Config
+from status_page.config import Config
 
 AT = 1764350100.0  # the time of all tests
 SITES = ("torino", "cnaf", "bari")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from page_helpers import DATA
-from page_service.config import Config, Mistake, from_environment
+from status_page.config import Config, Mistake, from_environment
 
 FILES = sorted((DATA / "environments").glob("*.txt"))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from page_helpers import AT, DATA
-from page_service.events import LONGEST, MOST, Parser, changes, event, kept, of_marathon
+from status_page.events import LONGEST, MOST, Parser, changes, event, kept, of_marathon
 from test_page_now import shown
 
 
@@ -72,7 +72,7 @@ def test_the_stream_in_any_pieces() -> None:
 
 
 def test_an_event_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("page_service.events.MOST_TEXT", 100)
+    monkeypatch.setattr("status_page.events.MOST_TEXT", 100)
     with pytest.raises(ValueError, match="no end"):
         Parser().feed("data: " + "x" * 200)
 

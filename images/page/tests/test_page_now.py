@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from page_helpers import AT, DATA, SITES, answer, config
-from page_service.now import Known, Source, heard, now
-from page_service.pools import apps
-from page_service.series import FRESH, latest
+from status_page.now import Known, Source, heard, now
+from status_page.pools import apps
+from status_page.series import FRESH, latest
 
 FILES = sorted(p for p in (DATA / "now").glob("*.json") if not p.name.endswith(".expected.json"))
 
@@ -59,6 +59,18 @@ def test_each_trouble_is_told_once_and_the_worst_first() -> None:
     found = texts("link-down")
     assert found[0] == "The link between bari and torino is down" and len(found) == 3
     assert found[1] == "Alert handshake_old fires at torino and bari" and "a_new_rule" in found[2]
+
+
+def test_a_leader_may_be_at_the_site_that_is_silent() -> None:
+    points = json.loads((DATA / "now" / "well.json").read_text())["points"]
+
+    def told(**changes: float) -> list[str]:
+        left = {site: {**points[site], **changes} for site in ("torino", "cnaf")}  # ZooKeeper's leader is at bari
+        known = Known(latest(answer(left), AT), graphite=Source().answered(AT), marathon=Source().answered(AT))
+        return [p["text"] for p in now(config(), known, AT)["problems"] if "nobody leads" in p["text"]]
+
+    assert told() == []
+    assert told(**{"zookeeper.serving": 0}) == ["ZooKeeper: nobody leads, so Mesos and Marathon cannot elect who leads"]
 
 
 def test_no_value_of_an_app_but_names_and_numbers_gets_out() -> None:

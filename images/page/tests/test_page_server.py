@@ -11,10 +11,10 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from page_helpers import AT, DATA, Graphite, Marathon, answer, config
-from page_service import watch as watch_module
-from page_service.ask import words
-from page_service.watch import Watch
-from page_service.web import HEADERS, allowed, application, read
+from status_page import watch as watch_module
+from status_page.ask import words
+from status_page.watch import Watch
+from status_page.web import HEADERS, allowed, application, read
 
 PASSWORD = "a:password ä"
 CASE = json.loads((DATA / "now" / "well.json").read_text())

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from page_service.web import FOLDER, SHARED, SHARED_FILES, read
+from status_page.web import FOLDER, SHARED, SHARED_FILES, read
 
 DOCKERFILE = Path(__file__).parents[1] / "Dockerfile"
 

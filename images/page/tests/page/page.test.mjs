@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { last, pairs, places, runs, scale } from "../../page_service/web/shapes.js";
-import * as words from "../../page_service/web/words.js";
+import { last, pairs, places, runs, scale } from "../../status_page/web/shapes.js";
+import * as words from "../../status_page/web/words.js";
 
 test("numbers", () => {
   assert.equal(words.number(1234.5), "1,235");

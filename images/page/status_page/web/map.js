@@ -61,7 +61,8 @@ function leaders(now) {
   const names = members[0].services.map((s) => s.name).filter((name) => ["etcd", "ZooKeeper", "Mesos master", "Marathon"].includes(name));
   return h("dl", { class: "leaders", "aria-label": "Who leads" }, names.map((name) => {
     const leader = members.find((s) => s.services.some((each) => each.name === name && each.leads));
-    return h("div", { key: name, class: leader ? "" : "is-bad" },
-      h("dt", null, name), h("dd", null, icon(leader ? "leads" : "bad"), leader ? leader.name : "nobody leads"));
+    const silent = members.some((s) => s.services.some((each) => each.name === name && each.state === "unknown"));
+    return h("div", { key: name, class: leader || silent ? "" : "is-bad" },
+      h("dt", null, name), h("dd", null, icon(leader ? "leads" : silent ? "unknown" : "bad"), leader ? leader.name : silent ? "not known" : "nobody leads"));
   }));
 }

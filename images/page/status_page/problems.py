@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .sites import BAD, QUORUMS, UNKNOWN, Json
+from .sites import BAD, QUORUMS, UNKNOWN, WELL, Json
 
 LOOK = "make status (or aerie status) asks the machines themselves"
 _STOPS = {
@@ -43,11 +43,14 @@ def _sources(sources: Mapping[str, Json]) -> Iterator[Json]:
 
 
 def _quorums(sites: Sequence[Json]) -> Iterator[Json]:
-    """A quorum has a leader, if any of its members is heard of at all."""
-    heard = [s for s in sites if s["quorum"] and s["state"] != UNKNOWN]
+    """A quorum has a leader. A member of a site that is silent may be the one, unless those that are heard serve nobody."""
+    members = [s for s in sites if s["quorum"]]
+    heard = [s for s in members if s["state"] != UNKNOWN]
     for name in QUORUMS if heard else ():
         own = [service for site in heard for service in site["services"] if service["name"] == name]
-        if any(s["state"] != UNKNOWN for s in own) and not any(s["leads"] for s in own):
+        known = [s for s in own if s["state"] != UNKNOWN]
+        elsewhere = len(known) < len(members) and any(s["state"] == WELL for s in known)
+        if known and not elsewhere and not any(s["leads"] for s in known):
             yield problem(
                 BAD,
                 f"{name}: nobody leads, so {_STOPS[name]}",

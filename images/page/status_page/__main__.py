@@ -1,4 +1,4 @@
-"""python3 -m page_service: serves until SIGTERM. See config.py for what it is told."""
+"""python3 -m status_page: serves until SIGTERM. See config.py for what it is told."""
 
 from __future__ import annotations
 

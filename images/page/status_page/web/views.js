@@ -31,7 +31,7 @@ export function banners(live) {
 
 export function federation(now, redraw) {
   const c = now.cluster;
-  return card("map", "The federation", c && h("span", { class: "note" }, `${plural(now.links.filter((l) => l.up).length, "end")} of links up, of ${now.links.length}`),
+  return card("map", "The federation", c && h("span", { class: "note" }, `${now.links.filter((l) => l.up).length} of ${now.links.length} ends of links up`),
     map(now, redraw),
     c && h("dl", { class: "figures" },
       figure("agents", number(c.agents), c.away ? "is-warn" : ""),
