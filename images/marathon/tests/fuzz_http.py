@@ -3,6 +3,7 @@ still started afterwards.  As a program: `python fuzz_http.py [SECONDS [SEED]]`,
 
 import asyncio
 import json
+import logging
 import random
 import sys
 import time
@@ -211,11 +212,24 @@ async def well(s: TestService) -> None:
     assert again.apps == s.scheduler.state.apps and again.groups == s.scheduler.state.groups
 
 
+class Wrong(logging.Handler):
+    """Gathers the stacks of calls in the log: what nobody was told, but should not be."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.said.append(f"{record.getMessage()}: {record.exc_info[1]!r}")
+
+
 async def campaign(seed: int, requests: int) -> Counter:
     """The answers by their status."""
-    r, seen = random.Random(seed), Counter()
+    r, seen, wrong = random.Random(seed), Counter(), Wrong()
     master = FakeMaster(agents(2))
     await master.start()
+    logging.getLogger().addHandler(wrong)
     try:
         async with TestService(master) as service:
             for _ in range(requests):
@@ -225,7 +239,9 @@ async def campaign(seed: int, requests: int) -> Counter:
                     continue  # the client itself would not send it
             await well(service)
     finally:
+        logging.getLogger().removeHandler(wrong)
         await master.stop()
+    assert wrong.said == [], wrong.said[:3]
     return seen
 
 

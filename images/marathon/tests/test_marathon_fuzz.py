@@ -102,3 +102,18 @@ def test_networks_that_are_none(networks: object) -> None:
             ops.update("/a", {"networks": networks, "cmd": "y"}, force=True, partial=partial)
     with pytest.raises(Invalid):
         ops.create({"id": "/b", "cmd": "x", "networks": networks})
+
+
+@pytest.mark.parametrize("network", [[], {}, 5, "host", ["HOST"]])
+def test_docker_networks_that_are_none(network: object) -> None:
+    with pytest.raises(Invalid):
+        operations().create({"id": "/b", "cmd": "x", "container": {"docker": {"image": "i", "network": network}}})
+
+
+def test_what_is_null_in_a_port_is_not_there() -> None:
+    ops = operations()
+    port = {"port": None, "protocol": None, "name": None, "labels": None}
+    ops.create({"id": "/a", "cmd": "x", "portDefinitions": [port]})
+    (defined,) = ops.state.apps["/a"].raw["portDefinitions"]
+    assert defined["protocol"] == "tcp" and defined["labels"] == {} and "name" not in defined
+    sound(ops, {})

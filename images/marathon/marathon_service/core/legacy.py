@@ -97,7 +97,7 @@ def _networks(app: Json, address: Json | None, docker: Any, bridge: str) -> None
     if docker is None and address is None:
         return
     given = "/ipAddress" if docker is None else "/container/docker/network"
-    if docker is not None and docker not in _MODES:
+    if docker is not None and (not isinstance(docker, str) or docker not in _MODES):
         raise Invalid([(given, f"must be one of {', '.join(_MODES)}")])
     networks = app.get("networks")
     if networks:

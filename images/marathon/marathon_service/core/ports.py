@@ -24,7 +24,8 @@ def network(full: Json, default_network: str | None, before: Json | None = None)
         if container is not None and container.get("portMappings") == []:
             del container["portMappings"]
         defined = full.get("portDefinitions")
-        full["portDefinitions"] = [{"port": 0, "name": "default"}] if defined is None else [dict(p) for p in defined]
+        given = [{"port": 0, "name": "default"}] if defined is None else defined
+        full["portDefinitions"] = [{k: v for k, v in p.items() if v is not None} for p in given]
         return
     if container is None:
         container = full["container"] = {"type": "MESOS", "volumes": []}
