@@ -105,7 +105,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("tags", help="print name -> tag as JSON")
     for command, text in (("build", "make missing images"), ("push", "push to the push registry")):
-        commands.add_parser(command, help=text).add_argument("names", nargs="*", metavar="NAME", help="default: all in use")
+        commands.add_parser(command, help=text).add_argument(
+            "names", nargs="*", metavar="NAME", help="default: all in use"
+        )
     commands.add_parser("registry-up", help="start the push registry")
     commands.add_parser("list", help="tags, sizes and places")
     arguments = parser.parse_args(argv)

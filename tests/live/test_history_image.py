@@ -309,7 +309,14 @@ def test_who_may_do_what(opensearch: OpenSearch) -> None:
     month = time.strftime("/history-%Y.%m", time.gmtime())
     line = '{"index": {"_id": "1"}}\n{"a": 1}\n'
     search = {"query": {"match_all": {}}}
-    for auth in (None, ("viewer", "wrong"), ("viewer", ""), ("admin", "admin"), ("writer", VIEWER[1]), ("viewer", WRITER[1])):
+    for auth in (
+        None,
+        ("viewer", "wrong"),
+        ("viewer", ""),
+        ("admin", "admin"),
+        ("writer", VIEWER[1]),
+        ("viewer", WRITER[1]),
+    ):
         for method, path in (("GET", "/"), ("POST", "/history-*/_search"), ("PUT", month), ("GET", "/_cat/indices")):
             assert opensearch.ask(method, path, auth=auth).status_code == 401, (auth, method, path)
     count = opensearch.ask("POST", "/history-*/_count", search).json()["count"]
@@ -322,7 +329,12 @@ def test_who_may_do_what(opensearch: OpenSearch) -> None:
     for method, path, body in refused:
         assert opensearch.ask(method, path, body).status_code == 403, (method, path)
     mine = {f"{month}/_bulk", "/history-2030.01"}
-    for method, path, body in [*refused, ("POST", "/history-*/_search", search), ("PUT", "/other", {}), ("PUT", "/_all", {})]:
+    for method, path, body in [
+        *refused,
+        ("POST", "/history-*/_search", search),
+        ("PUT", "/other", {}),
+        ("PUT", "/_all", {}),
+    ]:
         if path not in mine:
             assert opensearch.ask(method, path, body, WRITER).status_code == 403, (method, path)
     elsewhere = '{"index": {"_index": "other", "_id": "1"}}\n{"a": 1}\n'
@@ -375,7 +387,9 @@ def test_months_that_are_old_go(opensearch: OpenSearch) -> None:
 
 def test_when_a_program_ends_so_does_the_container(opensearch: OpenSearch) -> None:
     run("docker", "exec", "-u", "0", NAME, "sh", "-c", "kill -9 $(cat /run/opensearch/java.pid)")
-    until("the container ends", lambda: run("docker", "inspect", "-f", "{{.State.Status}}", NAME).strip() == "exited", 30)
+    until(
+        "the container ends", lambda: run("docker", "inspect", "-f", "{{.State.Status}}", NAME).strip() == "exited", 30
+    )
     assert run("docker", "inspect", "-f", "{{.State.ExitCode}}", NAME).strip() == "1"
     run("docker", "start", NAME)
     opensearch.wait()

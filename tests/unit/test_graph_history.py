@@ -74,7 +74,11 @@ def test_its_url(history: Checkout, graphs: Graphs) -> None:
 
 def test_by_default_it_is_where_graphite_is(checkout: Checkout) -> None:
     graph = with_history(checkout).graph("torino")
-    assert environment(graph, "torino-front-end-opensearch") == {"LISTEN": "172.31.1.10", "HEAP": "512", "KEEP_DAYS": "365"}
+    assert environment(graph, "torino-front-end-opensearch") == {
+        "LISTEN": "172.31.1.10",
+        "HEAP": "512",
+        "KEEP_DAYS": "365",
+    }
 
 
 def test_its_passwords_can_be_rotated(history: Checkout, graphs: Graphs) -> None:

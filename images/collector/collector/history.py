@@ -6,6 +6,7 @@ once more, and is the same document by its id. Nothing is kept here but the posi
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import shlex
@@ -123,7 +124,10 @@ class Exporter:
         for container in self._asked.keys() - there.keys():
             self._asked.pop(container).close()
         self._waiting = {pool: n for pool, n in self._waiting.items() if pool in there.values()}
-        return all([self._tried(f"pool {pool}", lambda c=c, p=pool: self._drain(c, p)) for c, pool in there.items()])  # type: ignore[misc]
+        went = [
+            self._tried(f"pool {p}", functools.partial(self._drain, c, p)) for c, p in there.items()
+        ]  # one keeps no other from it
+        return all(went)
 
     def _tried(self, what: str, do: Callable[[], Any]) -> Any:
         """What it gives; None if it came to nothing, which is told."""

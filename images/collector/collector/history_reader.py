@@ -40,10 +40,11 @@ def files(history: str) -> list[IO[bytes]]:
 
     while True:
         before, opened = names(), []
-        try:
-            opened = [open(os.path.join(folder, n), "rb") for n in before if os.path.exists(os.path.join(folder, n))]
-        except FileNotFoundError:  # it was rotated away just now
-            continue
+        for n in before:
+            try:
+                opened.append(open(os.path.join(folder, n), "rb"))  # noqa: SIM115 (whoever asks reads them, once)
+            except FileNotFoundError:  # it is not there yet, or was rotated away just now
+                continue
         if names() == before:  # else one was renamed meanwhile, and might be missing, or be there twice
             return opened
         for file in opened:

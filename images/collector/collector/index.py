@@ -127,7 +127,9 @@ class Index:
 
     def _make(self, name: str, mapping: Mapping[str, Any]) -> None:
         answer = self._ask("PUT", f"/{name}", json.dumps(settings(mapping)).encode(), "application/json")
-        if answer.status_code >= 300 and "resource_already_exists" not in answer.text:  # another site's collector was first
+        if (
+            answer.status_code >= 300 and "resource_already_exists" not in answer.text
+        ):  # another site's collector was first
             raise Later(f"{name}: cannot be made: {answer.status_code} {answer.text[:300]}")
 
     def _ask(self, method: str, path: str, body: bytes, kind: str) -> requests.Response:
