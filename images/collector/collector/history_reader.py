@@ -39,7 +39,8 @@ def files(history: str) -> list[IO[bytes]]:
         return [*sorted(n for n in os.listdir(folder) if rotated.fullmatch(n)), name]
 
     while True:
-        before, opened = names(), []
+        before = names()
+        opened: list[IO[bytes]] = []
         for n in before:
             try:
                 opened.append(open(os.path.join(folder, n), "rb"))  # noqa: SIM115 (whoever asks reads them, once)
