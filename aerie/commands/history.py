@@ -61,7 +61,7 @@ def history(
     if json_:
         terminal.put_json({"since": since, "users": [asdict(one) for one in users]})
         return
-    of = f" of {pool}" if pool else ""
+    of, again = (f" of {pool}", f"aerie history {pool}") if pool else ("", "aerie history")
     if not users:
         typer.echo(f"no such job{of} ended within {since}")
         terminal.next_(
@@ -70,4 +70,4 @@ def history(
         return
     for line in index.table(users):
         typer.echo(line)
-    terminal.next_(f"aerie history {pool or '...'} --failed --user {users[0].user}; one job: {meanwhile}")
+    terminal.next_(f"{again} --failed --user {users[0].user}; one job: {meanwhile}")
