@@ -5,7 +5,22 @@ from __future__ import annotations
 
 import typer
 
-from .commands import backup, dashboards, doctor, explain, init, load, look, pool, restore, site, ssh, stacks, submit
+from .commands import (
+    backup,
+    dashboards,
+    doctor,
+    explain,
+    history,
+    init,
+    load,
+    look,
+    pool,
+    restore,
+    site,
+    ssh,
+    stacks,
+    submit,
+)
 
 HELP = """Run an HTCondor farm over several sites.
 
@@ -29,6 +44,7 @@ SHORT = {
     "status": "how the federation does, on one screen",
     "doctor": "look for what is wrong, and how to mend it",
     "explain": "why a job waits",
+    "history": "jobs that ended, by user",
     "submit": "send a submit file and submit it",
     "load": "benchmark jobs for a pool, and how it took them",
     "ssh": "log in to a pool or a machine",
@@ -57,6 +73,7 @@ def application() -> typer.Typer:
     app.command("status", short_help=SHORT["status"], help=look.STATUS)(look.status)
     app.command("doctor", short_help=SHORT["doctor"], help=doctor.HELP)(doctor.doctor)
     app.command("explain", short_help=SHORT["explain"], help=explain.HELP)(explain.explain)
+    app.command("history", short_help=SHORT["history"], help=history.HELP)(history.history)
     app.command("submit", short_help=SHORT["submit"], help=submit.HELP)(submit.submit)
     app.command("load", short_help=SHORT["load"], help=load.HELP)(load.load)
     app.command("ssh", short_help=SHORT["ssh"], help=ssh.HELP, context_settings=WITH_COMMAND)(ssh.ssh)

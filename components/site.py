@@ -19,12 +19,13 @@ from .iaas.docker import DockerMachines, DockerMachinesArgs, SshLogin
 from .iaas.machine import Machine
 from .iaas.openstack.machines import OpenStackMachines, OpenStackMachinesArgs
 from .identity.resources import Certificate, Password, SshKey
-from .monitoring.monitoring import GrafanaArgs, Monitoring, MonitoringArgs
+from .monitoring.history import url as history_url
+from .monitoring.monitoring import GrafanaArgs, HistoryArgs, Monitoring, MonitoringArgs
 from .outputs import secret
 from .spec import addresses
 from .spec.machines import PlannedMachine, machines
 from .spec.model import Federation, SiteStack
-from .spec.rules import GRAFANA_PASSWORD
+from .spec.rules import GRAFANA_PASSWORD, HISTORY_PASSWORDS
 
 Text = pulumi.Input[str]
 
@@ -230,7 +231,15 @@ class Site(pulumi.ComponentResource):
             shared.passwords,
             self._generation(f"{machine.name}-collector-client"),
             self._grafana(machine),
+            self._history(machine),
         )
+
+    def _history(self, machine: Machine) -> HistoryArgs | None:
+        site = self._args.federation.history_site
+        if site is None:
+            return None
+        viewer, writer = (self._args.shared.password(name) for name in HISTORY_PASSWORDS)
+        return HistoryArgs(viewer, writer, self._tls(machine) if site == self._name else None)
 
     def _grafana(self, machine: Machine) -> GrafanaArgs | None:
         wanted = self._args.federation.monitoring.grafana
@@ -304,4 +313,6 @@ class Site(pulumi.ComponentResource):
             out["page_url"] = addresses.page_url(federation)
             if federation.monitoring.grafana:
                 out["grafana_url"] = f"https://{machine.address}:{addresses.GRAFANA}"
+        if self._name == federation.history_site:
+            out["history_url"] = history_url(machine.address)
         return out

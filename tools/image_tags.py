@@ -49,6 +49,12 @@ class Image:
         path = self.folder / "prepare"
         return path if path.is_file() else None
 
+    @property
+    def on_demand(self) -> tuple[str, ...]:
+        """The key of federation.yaml, part by part, without which nothing of ours uses the image; empty if it is always used."""
+        path = self.folder / "on-demand"
+        return tuple(path.read_text().strip().split(".")) if path.is_file() else ()
+
 
 def source_files(folder: Path) -> Iterator[tuple[str, Path]]:
     """(path relative to the folder with `/`, path) of each file that makes up the image, sorted."""
@@ -133,6 +139,18 @@ def load_images(root: Path) -> dict[str, Image]:
     for name in found:
         add(name, ())
     return ordered
+
+
+def in_use(images: Mapping[str, Image], federation: object) -> list[str]:
+    """The images that a federation uses, by the content of its federation.yaml (None if there is none)."""
+
+    def there(keys: tuple[str, ...]) -> bool:
+        at = federation
+        for key in keys:
+            at = at.get(key) if isinstance(at, dict) else None
+        return at is not None
+
+    return [name for name, image in images.items() if not image.on_demand or there(image.on_demand)]
 
 
 def tags_of(images: Mapping[str, Image]) -> dict[str, str]:

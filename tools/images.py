@@ -7,6 +7,7 @@
     python -m tools.images push [NAME...]       pushes what the push registry lacks
     python -m tools.images list                 tags, sizes, and where each image is
 
+Without names: all but those that federation.yaml has no use for (images/NAME/on-demand names the key that wants it).
 Environment: AERIE_CACHE (default $XDG_CACHE_HOME/aerie, ~/.cache/aerie), AERIE_PUSH_REGISTRY (default 127.0.0.1:5000).
 """
 
@@ -23,7 +24,7 @@ from types import FrameType
 if not __package__:  # run as a program and not with -m
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.image_tags import Image, ImageError, image_tags, load_images, tags_of
+from tools.image_tags import Image, ImageError, image_tags, in_use, load_images, tags_of
 
 __all__ = ["ImageError", "image_tags", "main"]
 
@@ -36,11 +37,21 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _chosen(images: dict[str, Image], names: Sequence[str]) -> list[str]:
+def _federation(root: Path) -> object:
+    """What is in federation.yaml; None if it is not there, or is no YAML, which others tell better."""
+    import yaml  # late, as `tags` needs none of it
+
+    try:
+        return yaml.safe_load((root / "federation.yaml").read_text())
+    except (OSError, yaml.YAMLError):
+        return None
+
+
+def _chosen(images: dict[str, Image], names: Sequence[str], root: Path) -> list[str]:
     unknown = sorted(set(names) - set(images))
     if unknown:
         raise ImageError(f"no such image: {', '.join(unknown)} (there are: {', '.join(sorted(images))})")
-    return list(names) or list(images)
+    return list(names) or in_use(images, _federation(root))
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -57,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> None:
     builder = Builder(images, tags, registry, cache_dir(), _say)
 
     if arguments.command == "build":
-        names = _chosen(images, arguments.names)
+        names = _chosen(images, arguments.names, arguments.root)
         built = builder.build(names)
         _say(f"{len(built)} built, {len(names)} up to date" if built else f"all {len(names)} up to date")
     elif arguments.command == "registry-up":
@@ -69,7 +80,7 @@ def _run(arguments: argparse.Namespace) -> None:
     elif arguments.command == "push":
         if not registry.up():
             raise ImageError(f"no registry answers on {registry.address}: run `registry-up` first")
-        for name in _chosen(images, arguments.names):
+        for name in _chosen(images, arguments.names, arguments.root):
             if registry.has(name, tags[name]):
                 continue
             if local_size(name, tags[name]) is None:
@@ -94,7 +105,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("tags", help="print name -> tag as JSON")
     for command, text in (("build", "make missing images"), ("push", "push to the push registry")):
-        commands.add_parser(command, help=text).add_argument("names", nargs="*", metavar="NAME", help="default: all")
+        commands.add_parser(command, help=text).add_argument(
+            "names", nargs="*", metavar="NAME", help="default: all in use"
+        )
     commands.add_parser("registry-up", help="start the push registry")
     commands.add_parser("list", help="tags, sizes and places")
     arguments = parser.parse_args(argv)

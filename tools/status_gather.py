@@ -52,6 +52,7 @@ def wanted(federation: Federation, root: Path, stacks: Mapping[str, Json], pools
                 services += ["graphite", "page"] if site == federation.graphite_site else []
                 grafana = federation.monitoring.grafana is not None
                 services += ["grafana"] if grafana and site == federation.graphite_site else []
+                services += ["opensearch"] if site == federation.history_site else []
                 here = {p: m for p, m in pools.items() if m.submit_node.site == site}
                 services += [login_service(p) for p in here]
                 services += [rest_service(p) for p, m in here.items() if m.via == "framework"]

@@ -6,9 +6,10 @@ from ..cluster.container import ContainerSpec
 from ..iaas.machine import Machine
 from ..spec import addresses
 from ..spec.model import Federation
+from .history import exporter_settings
 
 VIEWER = "viewer"  # who may ask Graphite; it knows no other user
-STATE = "collector-state"  # the volume: which alerts fire
+STATE = "collector-state"  # the volume: which alerts fire, and how far the history is sent
 INTERVAL = 10  # seconds between two rounds; the first retention in images/graphite/storage-schemas.conf
 
 
@@ -46,6 +47,7 @@ def collector_container(federation: Federation, machine: Machine, image: str) ->
             "COLLECTOR_GRAPHITE": f"{addresses.front_end(federation, graphite)}:{addresses.CARBON_PICKLE}",
             "COLLECTOR_INTERVAL": str(INTERVAL),
             **({"COLLECTOR_MEMBERS": ",".join(addresses.quorum_addresses(federation).values())} if site.quorum else {}),
+            **exporter_settings(federation),
         },
         mounts=("/run/docker.sock:/run/docker.sock", f"{STATE}:/var/lib/collector"),
         options=("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only"),

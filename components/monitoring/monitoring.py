@@ -13,6 +13,7 @@ from ..identity.resources import Certificate, Password
 from ..outputs import secret
 from ..spec.model import Federation
 from .containers import VIEWER, collector_container, graphite_container
+from .history import opensearch_container
 from .page import PageArgs, page_service
 from .receivers import receivers_text
 
@@ -29,10 +30,21 @@ class GrafanaArgs:
 
 
 @dataclass
+class HistoryArgs:
+    """The passwords of who asks the index of finished jobs and of who adds to it; `tls` where it is: server.crt, server.key."""
+
+    viewer: pulumi.Output[str]
+    writer: pulumi.Output[str]
+    tls: Mapping[str, Text] | None
+
+
+@dataclass
 class MonitoringArgs:
     """`operator` and `admin` are the passwords by which Mesos and Marathon are asked; `admin` is None at a site without a quorum
     member, which has no Marathon. `graphite` is there at the site that holds it, and with it the status page: server.crt, server.key,
-    `password`, by which the render API is asked, and `admin`, Marathon's password, behind which the page is. `grafana` is there where Grafana is to be: its image, and the password of its `admin`. `generation` is that
+    `password`, by which the render API is asked, and `admin`, Marathon's password, behind which the page is. `grafana` is there where
+    Grafana is to be: its image, and the password of its `admin`. `history` is there if there is an index of finished jobs, at whatever
+    site. `generation` is that
     of the collector's certificate. `passwords` are all of the federation's, among them what receivers of alerts want."""
 
     federation: Federation
@@ -47,6 +59,7 @@ class MonitoringArgs:
     passwords: pulumi.Output[dict[str, str]]
     generation: int = 0
     grafana: GrafanaArgs | None = None
+    history: HistoryArgs | None = None
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -88,9 +101,29 @@ class Monitoring(pulumi.ComponentResource):
         alerts = args.federation.monitoring.alerts
         if alerts.webhook or alerts.mail:
             files["alerts"] = secret(args.passwords.apply(lambda all_: receivers_text(alerts, all_)))
+        if args.history is not None:
+            files["history"] = args.history.writer
+            if args.history.tls is not None:
+                _opensearch(args, args.history, args.history.tls, child)
         collector = collector_container(args.federation, machine, args.images["collector"])
         Service(f"{machine.name}-collector", ServiceArgs(machine, collector, files), child)
         self.register_outputs({})
+
+
+def _opensearch(
+    args: MonitoringArgs, history: HistoryArgs, tls: Mapping[str, Text], child: pulumi.ResourceOptions
+) -> None:
+    """The index's service, with the certificate of the machine."""
+    machine, wanted = args.front_end, args.federation.monitoring.history
+    assert wanted is not None, "no index that nobody wants"
+    container = opensearch_container(machine, args.images["opensearch"], wanted)
+    given: dict[str, Text] = {
+        "server.crt": tls["server.crt"],
+        "server.key": tls["server.key"],
+        "viewer": history.viewer,
+        "writer": history.writer,
+    }
+    Service(f"{machine.name}-opensearch", ServiceArgs(machine, container, given), child)
 
 
 def _grafana(

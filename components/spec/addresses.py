@@ -19,6 +19,7 @@ MARATHON = 8443
 GRAPHITE, CARBON_LINES, CARBON_PICKLE = 8444, 2003, 2004  # the render API; where points go, as text and pickled
 GRAFANA = 8445  # its pages
 PAGE = 8446  # the status page
+HISTORY = 9200  # the index of finished jobs
 FRAMEWORK = 8443  # in the framework's container; on the front-end a port of its own for each pool, REST + number
 REST = 8600
 POOLS = 60  # the numbers of pools: 1 to this

@@ -112,6 +112,14 @@ class Grafana(Model):
     ]
 
 
+class History(Model):
+    """The index of finished jobs at `site`, Graphite's if not given. `keep_days` in days, `memory` in MB."""
+
+    site: SiteName | None = None
+    keep_days: int = Field(365, ge=1, le=3650)
+    memory: int = Field(1024, ge=512, le=65536)
+
+
 class Monitoring(Model):
     """Metrics of every site, kept by Graphite at `site`: the first site with a quorum member if not given."""
 
@@ -119,6 +127,7 @@ class Monitoring(Model):
     site: SiteName | None = None
     alerts: Alerts = Alerts()
     grafana: Grafana | None = None
+    history: History | None = None
 
 
 class Federation(Model):
@@ -141,6 +150,12 @@ class Federation(Model):
         """The site that holds Graphite; None without monitoring."""
         chosen = self.monitoring.site or next(iter(self.quorum_sites), None)
         return chosen if self.monitoring.enabled else None
+
+    @property
+    def history_site(self) -> str | None:
+        """The site that holds the index of finished jobs; None if there is none."""
+        history = self.monitoring.history
+        return (history.site or self.graphite_site) if history and self.monitoring.enabled else None
 
 
 class FederationStack(Model):

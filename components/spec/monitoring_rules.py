@@ -14,16 +14,20 @@ TOKEN, PASSWORD = "alerts_webhook_token", "alerts_mail_password"  # in Pulumi.fe
 
 
 def monitoring_problems(federation: Federation) -> Iterator[Problem]:
-    """Whether the site that is to hold Graphite is there, Graphite where Grafana is to be, and whether alerts can be sent."""
+    """Whether the sites that are to hold Graphite and the history are there, Graphite where Grafana is to be, and whether alerts can be sent."""
     if federation.monitoring.grafana is not None and not federation.monitoring.enabled:
         yield Problem(
             FILE, "monitoring.grafana", "has nothing to show without metrics", "take it away, or write enabled: true"
         )
-    site = federation.monitoring.site
-    if site is not None and site not in federation.sites:
-        near = difflib.get_close_matches(site, federation.sites, n=1, cutoff=0.5)
-        mend = f"write {near[0]}" if near else f"write one of {', '.join(federation.sites)}"
-        yield Problem(FILE, "monitoring.site", f"there is no site {site}", mend)
+    history = federation.monitoring.history
+    if history is not None and not federation.monitoring.enabled:
+        what = "nobody reads what has ended: the collectors do that"
+        yield Problem(FILE, "monitoring.history", what, "take it away, or write enabled: true")
+    for place, site in (("site", federation.monitoring.site), ("history.site", history.site if history else None)):
+        if site is not None and site not in federation.sites:
+            near = difflib.get_close_matches(site, federation.sites, n=1, cutoff=0.5)
+            mend = f"write {near[0]}" if near else f"write one of {', '.join(federation.sites)}"
+            yield Problem(FILE, f"monitoring.{place}", f"there is no site {site}", mend)
     alerts, at = federation.monitoring.alerts, "monitoring.alerts"
     if (alerts.webhook or alerts.mail) and not federation.monitoring.enabled:
         what = "nobody measures, so there are no alerts to send"

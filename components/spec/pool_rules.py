@@ -271,5 +271,12 @@ def _pool_port(file: str, pool: Pool, federation: Federation) -> Iterator[Proble
             addresses.MESOS_MASTER: "Mesos' master",
             addresses.MARATHON: "Marathon",
         }
+    if pool.submit_node.site == federation.history_site:
+        own = (
+            addresses.HISTORY,
+            addresses.HISTORY + 1,
+            addresses.HISTORY + 101,
+        )  # the last two on loopback (images/opensearch)
+        services |= dict.fromkeys(own, "the index of finished jobs")
     if port in services:
         yield _at(place, f"{port} on {pool.submit_node.site} is that of {services[port]}", "write another port", file)

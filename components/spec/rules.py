@@ -178,11 +178,14 @@ PASSWORDS = (
     "pools",
 )
 GRAFANA_PASSWORD = "grafana-admin"
+HISTORY_PASSWORDS = ("history", "history-writer")  # who asks the index of finished jobs, and who adds to it
 
 
 def passwords(federation: Federation) -> list[str]:
-    """The names of the federation's passwords: Grafana's only where there is one."""
-    return [*PASSWORDS, *([GRAFANA_PASSWORD] if federation.monitoring.grafana else [])]
+    """The names of the federation's passwords: Grafana's and the history's only where there is one."""
+    monitoring = federation.monitoring
+    grafana = [GRAFANA_PASSWORD] if monitoring.grafana else []
+    return [*PASSWORDS, *grafana, *(HISTORY_PASSWORDS if monitoring.history else ())]
 
 
 def identities(federation: Federation) -> list[str]:

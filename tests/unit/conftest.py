@@ -15,7 +15,7 @@ import yaml
 
 from components import program
 from components.spec.loader import read_yaml, stack_values
-from components.spec.rules import GRAFANA_PASSWORD, PASSWORDS
+from components.spec.rules import GRAFANA_PASSWORD, HISTORY_PASSWORDS, PASSWORDS
 from components.spec.validate import Plan, plan
 from tests.unit.mocks import MARK, Graph, record
 
@@ -46,6 +46,7 @@ IMAGES = (
     "registry",
     "vpn",
     "zookeeper",
+    "opensearch",
 )
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKwjCPPrLPTFj3f8UzDoL5mmuCzWxzbuXgB6pPYkc6Hj demo"
 
@@ -57,7 +58,7 @@ def federation_state(sites: list[str]) -> tuple[dict[str, Any], list[str]]:
         "ca_private_key": f"{MARK} ca",
         "calico_certificate": "certificate of calico",
         "calico_private_key": f"{MARK} calico",
-        "passwords": {p: f"{MARK} {p}" for p in (*PASSWORDS, GRAFANA_PASSWORD)},
+        "passwords": {p: f"{MARK} {p}" for p in (*PASSWORDS, GRAFANA_PASSWORD, *HISTORY_PASSWORDS)},
         "ssh_private_keys": {s: f"{MARK} ssh {s}" for s in sites},
         "ssh_public_keys": {s: f"ssh-ed25519 AAAA {s}" for s in sites},
         "wireguard_private_keys": {s: f"{MARK} wireguard {s}" for s in sites},

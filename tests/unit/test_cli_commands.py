@@ -29,7 +29,7 @@ from tools.preview.model import StackPreview
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
-    "init", "up", "preview", "destroy", "status", "doctor", "explain", "submit", "ssh", "rtt", "path", "site add", "site remove",
+    "init", "up", "preview", "destroy", "status", "doctor", "explain", "history", "submit", "ssh", "rtt", "path", "site add", "site remove",
     "pool add", "pool remove", "backup", "restore",
 )  # fmt: skip
 

@@ -15,10 +15,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.spec.model import Monitoring
 from tools.image_build import Builder, Processes, cache_dir, copy_sources, plan
 from tools.image_store import Registry
-from tools.image_tags import Image, ImageError, folder_digest, image_tags, load_images, parents_of, resolve, tags_of
-from tools.images import main
+from tools.image_tags import (
+    Image,
+    ImageError,
+    folder_digest,
+    image_tags,
+    in_use,
+    load_images,
+    parents_of,
+    resolve,
+    tags_of,
+)
+from tools.images import _chosen, main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -165,6 +176,27 @@ def test_tags_of_this_clone_need_no_docker_and_no_time(monkeypatch: pytest.Monke
     assert b'"base"' in done.stdout
     assert time.monotonic() - began < 2  # 0.1 s on an idle machine
     assert image_tags(ROOT) == tags_of(load_images(ROOT))
+
+
+def test_an_image_that_nothing_wants_is_built_only_when_it_is_named(root: Path) -> None:
+    make(root, "rare", "FROM aerie/base\n", **{"on-demand": "monitoring.history\n"})
+    images = load_images(root)
+    usual = [name for name in images if name != "rare"]
+    for federation in (None, [], {}, {"monitoring": None}, {"monitoring": True}, {"monitoring": {"history": None}}):
+        assert in_use(images, federation) == usual
+    assert in_use(images, {"monitoring": {"history": {}}}) == list(images)
+    assert _chosen(images, [], root) == usual and _chosen(images, ["rare"], root) == ["rare"]
+    (root / "federation.yaml").write_text("monitoring:\n  history: {site: cnaf}\n")
+    assert _chosen(images, [], root) == list(images)
+    (root / "federation.yaml").write_text("monitoring: [")
+    assert _chosen(images, [], root) == usual
+
+
+def test_what_wants_an_image_is_a_key_of_ours() -> None:
+    """So that an image is not left out for ever by a key that was renamed."""
+    wanted = {name: image.on_demand for name, image in load_images(ROOT).items() if image.on_demand}
+    assert wanted == {"opensearch": ("monitoring", "history")}
+    assert "history" in Monitoring.model_fields
 
 
 # ---- what is to be done ----

@@ -61,6 +61,7 @@ def all_stacks(federation: Federation, sites: Mapping[str, SiteStack], pools: Ma
             images.add("machine")
         if federation.monitoring.enabled:
             images |= {"collector", *(["graphite", "page"] if federation.graphite_site == name else [])}
+            images |= {"opensearch"} if federation.history_site == name else set()
         out.append(Stack(name, "site", frozenset(images)))
     for name, pool in pools.items():
         out.append(Stack(name, "pool", frozenset(POOL_IMAGES[pool.via]), frozenset(pool.sites)))

@@ -21,6 +21,7 @@ def services(federation: str) -> Board:
             Section("Mesos", _mesos(n)),
             Section("Marathon", _marathon(n)),
             Section("Collectors and Graphite", _monitoring(n)),
+            Section("History of jobs", _history(n)),
         ),
         sites=True,
     )
@@ -85,6 +86,16 @@ def _marathon(n: Names) -> tuple[Panel, ...]:
         _plain(n, "Marathon: queue", *(f"{m}.queue.{what}" for what in ("apps", "instances", "delayed")), width=8),
         _plain(n, "Marathon: apps", f"{m}.apps", width=12),
         _plain(n, "Marathon: deployments", f"{m}.deployments", width=12),
+    )
+
+
+def _history(n: Names) -> tuple[Panel, ...]:
+    h = "history"
+    return (
+        _plain(n, "History: jobs sent", f"{h}.exported_total", rate=True),
+        _plain(n, "History: jobs that wait", f"{h}.waiting"),
+        _plain(n, "History: failures", f"{h}.errors_total", rate=True),
+        _plain(n, "History: jobs that the index would not have whole", f"{h}.refused_total", rate=True),
     )
 
 

@@ -14,7 +14,9 @@ from .buffer import Batch, Buffer
 from .config import Config, Mistake, from_environment
 from .docker import Asked, Docker
 from .graphite import Sender, named
+from .history import Exporter
 from .http import Web
+from .index import Index
 from .receivers import receivers
 from .rounds import Rounds
 from .sources import Source, bgp, containers, etcd, itself, marathon, mesos, pools, vpn, zookeeper
@@ -55,6 +57,14 @@ def sources(config: Config) -> list[Source]:
     return out
 
 
+def exporter(config: Config) -> Exporter | None:
+    """What takes finished jobs to the index, if there is one. Raises OSError if its password is missing."""
+    if not config.history:
+        return None
+    index = Index(f"https://{config.history}", config.ca, config.secret("history"))
+    return Exporter(Docker(config.docker), index, config.state)
+
+
 def until_next(now: float, interval: float) -> float:
     """Seconds until just after the next multiple of the interval: to wake before it would be the same round once more."""
     return interval - now % interval + SLACK
@@ -66,9 +76,12 @@ def run(config: Config, end: threading.Event) -> None:
     sender = Sender(buffer, config.graphite)
     rounds = Rounds(sources(config), config.interval * 0.8)
     watch = Watch(config.federation, config.site, config.state, receivers(config.files / "alerts"))
+    history = exporter(config)
     sending = threading.Thread(target=sender.run, name="sender")
     sending.start()
     watch.start()
+    if history:
+        history.start()
     try:
         while True:  # the first round at once, so that it is soon known to work
             now = int(time.time() // config.interval * config.interval)
@@ -79,6 +92,7 @@ def run(config: Config, end: threading.Event) -> None:
                 "collector.sent": float(buffer.sent),
                 "collector.connected": float(sender.connected),
             }
+            values |= history.values() if history else {}
             values |= watch.after(values, time.time())
             values["collector.points"] = float(len(values) + 1)
             buffer.put(Batch(now, named(config.prefix, values)))
@@ -88,6 +102,8 @@ def run(config: Config, end: threading.Event) -> None:
     finally:
         sender.stop()
         watch.stop()
+        if history:
+            history.stop()
         sending.join()
 
 

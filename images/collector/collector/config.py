@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
@@ -19,7 +20,8 @@ class Mistake(ValueError):
 class Config:
     """`address`: the front-end's own in the LAN; `interval`: seconds between two rounds; `files`: ca.crt, operator (Mesos' password), and with `quorum` client.crt, client.key (for etcd)
     and admin (Marathon's password); alerts, if somebody is to be told of alerts (receivers.py). `members`: addresses of all sites
-    with a quorum member. `state`: a folder that outlives the container."""
+    with a quorum member. `state`: a folder that outlives the container. `history`: where the index of finished jobs is, ADDRESS:PORT
+    (then there is a file of that name, with the password of its user `writer`); empty without one."""
 
     federation: str
     site: str
@@ -32,6 +34,7 @@ class Config:
     docker: str = "/run/docker.sock"
     members: tuple[str, ...] = ()
     state: Path = STATE
+    history: str = ""
 
     @property
     def prefix(self) -> str:
@@ -78,6 +81,9 @@ def from_environment(environment: Mapping[str, str]) -> Config:
         raise Mistake(
             f"COLLECTOR_MEMBERS is {','.join(members)}; write all sites' with a quorum member, {own} among them"
         )
+    history = environment.get("COLLECTOR_HISTORY", "")
+    if history and not re.fullmatch(r"[^:]+:\d+", history):
+        raise Mistake(f"COLLECTOR_HISTORY is {history!r}; write ADDRESS:PORT, or nothing")
     return Config(
-        text("FEDERATION"), text("SITE"), own, lan, flag("QUORUM"), (host, int(port)), interval, members=members
-    )
+        text("FEDERATION"), text("SITE"), own, lan, flag("QUORUM"), (host, int(port)), interval, members=members, history=history
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shlex
 import socket
 from typing import Any
@@ -66,8 +67,8 @@ class Docker:
         return found
 
     def shell(self, container: str, command: str) -> socket.socket:
-        """Starts a shell in the container that runs the command for each line it gets; its input and output."""
-        loop = f"while read -r _; do {command}; s=$?; echo; echo {END} $s; done"
+        """Starts a shell in the container that runs the command for each line it gets, which is in `$word`; its input and output."""
+        loop = f"while read -r word; do {command}; s=$?; echo; echo {END} $s; done"
         connection = _Connection(self._path)
         body = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": False, "Cmd": ["sh", "-c", loop]}
         created = _json(connection, "POST", f"/containers/{quote(container)}/exec", body)
@@ -102,13 +103,16 @@ class Asked:
         self._docker, self._container, self._command, self._seconds = docker, container, command, seconds
         self._stream: socket.socket | None = None
 
-    def ask(self) -> str:
-        """The command's standard output. Raises OSError, or ValueError if it failed."""
+    def ask(self, word: str = "") -> str:
+        """The command's standard output; `word` (letters, digits and `:`) is its variable of that name. Raises OSError, or ValueError
+        if it failed."""
+        if not re.fullmatch(r"[A-Za-z0-9:]*", word):
+            raise ValueError(f"no word for a command: {word!r}")
         try:
             if self._stream is None:
                 self._stream = self._docker.shell(self._container, self._command)
                 self._stream.settimeout(self._seconds)
-            self._stream.sendall(b"\n")
+            self._stream.sendall(word.encode() + b"\n")
             return self._answer(self._stream)
         except BaseException:
             self.close()

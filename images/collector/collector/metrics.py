@@ -17,6 +17,7 @@ TUNNEL = "sites with a tunnel"
 SUBMIT = "the site of the pool's submit node"
 THERE = "the same, while there are such"
 POOL = "sites where the pool has containers"
+HISTORY = "each site, with `monitoring.history`"
 LARGE = 1e15  # of bytes and counts: more is no plausible value
 # Why an idle job waits, and what that says of it; each is under one of them (sources/waiting.py).
 WAITING = {
@@ -101,6 +102,12 @@ TABLE: dict[str, tuple[Metric, ...]] = {
         _total("alerts.sent_total", "messages of alerts that a receiver has taken"),
         _total("alerts.errors_total", "attempts to send one that came to nothing"),
         _total("alerts.dropped_total", "messages of alerts that were thrown away: the oldest of a full queue, and those that a receiver refused"),
+    ),
+    "history": (
+        _total("history.exported_total", "finished jobs that were put into the index, those that came once more among them", HISTORY),
+        _count("history.waiting", "finished jobs that are not in the index yet, as of the last look", HISTORY),
+        _total("history.errors_total", "attempts to read or to send them that came to nothing, and jobs that could not be read", HISTORY),
+        _total("history.refused_total", "jobs that the index would not take as they are, and has without what their user chose", HISTORY),
     ),
     "mesos_master": (
         _flag("mesos.master.elected", "whether this master leads", QUORUM),

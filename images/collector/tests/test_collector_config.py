@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from collector.__main__ import sources, until_next
+from collector.__main__ import exporter, sources, until_next
 from collector.config import Config, Mistake, from_environment
 from collector.sources import containers, pools
 
@@ -36,11 +37,23 @@ def test_settings() -> None:
         ({"COLLECTOR_GRAPHITE": "here"}, "write ADDRESS:PORT"),
         ({"COLLECTOR_LAN": "172.31.1.10/24"}, "COLLECTOR_LAN"),
         ({"COLLECTOR_INTERVAL": "0.1"}, "one second or more"),
+        ({"COLLECTOR_HISTORY": "here"}, "COLLECTOR_HISTORY is 'here'; write ADDRESS:PORT"),
     ],
 )
 def test_mistakes(change: dict[str, str], said: str) -> None:
     with pytest.raises(Mistake, match=said):
         from_environment(GIVEN | change)
+
+
+def test_a_history_is_sent_where_there_is_one(tmp_path: Path) -> None:
+    assert exporter(replace(from_environment(GIVEN), files=tmp_path)) is None
+    config = replace(
+        from_environment(GIVEN | {"COLLECTOR_HISTORY": "172.31.2.10:9200"}), files=tmp_path, state=tmp_path
+    )
+    with pytest.raises(OSError, match="history"):
+        exporter(config)
+    (tmp_path / "history").write_text("password\n")
+    assert exporter(config) is not None
 
 
 def with_files(folder: Path, quorum: bool) -> Config:

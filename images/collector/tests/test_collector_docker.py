@@ -110,6 +110,19 @@ def test_one_shell_answers_every_time(docker: Docker, engine: Engine) -> None:
     assert engine.shells[0].wait(5) == 0, "the shell ends with its input"
 
 
+def test_a_word_reaches_the_command_and_only_a_plain_one(docker: Docker) -> None:
+    asked = Asked(docker, "calico", 'echo "<$word>"')
+    assert [asked.ask(word) for word in ("after:12:34:56", "", "mapping")] == [
+        "<after:12:34:56>\n",
+        "<>\n",
+        "<mapping>\n",
+    ]
+    for word in ("a b", "$(id)", "a\nb", "'"):
+        with pytest.raises(ValueError, match="no word for a command"):
+            asked.ask(word)
+    asked.close()
+
+
 def test_a_command_that_fails_is_an_error_and_asked_anew(docker: Docker, engine: Engine) -> None:
     asked = Asked(docker, "vpn", "false")
     for _ in range(2):

@@ -24,6 +24,13 @@ EVERY, PATIENCE, OLD = (
 )  # seconds: between two questions, for one answer, until an answer is no longer told
 
 
+def submit_nodes(docker: Docker) -> dict[str, str]:
+    """The pools' names by their submit node's container, of those that run here."""
+    wanted = quote(json.dumps({"label": [f"{LABEL}aerie-role=submit"]}))
+    found = docker.get(f"/containers/json?filters={wanted}")
+    return {c["Id"]: c["Labels"][f"{LABEL}aerie-pool"] for c in found}
+
+
 class Pool:
     """One pool: its last answers, and who came and went since the collector's start."""
 
@@ -78,7 +85,7 @@ class Pools:
         self._quick_threads = ThreadPoolExecutor(4, "condor-quick")
 
     def read(self) -> dict[str, float]:
-        there = self._submit_nodes()
+        there = submit_nodes(self._docker)
         for container in self._pools.keys() - there.keys():
             self._pools.pop(container).close()
             self._asking.pop(container, None)
@@ -117,9 +124,3 @@ class Pools:
             if counting.done() and (error := counting.exception()):
                 troubles.append(f"pool {self._pools[container].name}: {error}")
         return troubles
-
-    def _submit_nodes(self) -> dict[str, str]:
-        """The pools' names by their submit node's container, of those that run here."""
-        wanted = quote(json.dumps({"label": [f"{LABEL}aerie-role=submit"]}))
-        found = self._docker.get(f"/containers/json?filters={wanted}")
-        return {c["Id"]: c["Labels"][f"{LABEL}aerie-pool"] for c in found}
