@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Sets the machine up for aerie.  usage: tools/setup.sh [STEP...]
 #
-# Steps, all but the last by default, each skipped where nothing is to be done:
+# Steps, all but the last two by default, each skipped where nothing is to be done:
 #   packages  Debian packages that the tools need
 #   docker    a Docker engine: a running one is used, else one is installed and started
 #   venv      a Python environment from requirements.txt and requirements-dev.txt; .venv points to it
 #   pulumi    a `pulumi` on PATH if it suits, else Pulumi's installer, else one built from tools/toolchain
 #   browser   Chromium and chromedriver, for the live tests of the web page (tools/test does this step)
+#   maven     Maven, which brings OpenSearch for `monitoring.history` (tools/test does this step)
 #
 # For Debian 12 and 13 and Ubuntu 24.04, as root or as a user with sudo. What is built or fetched is
 # kept in $AERIE_CACHE (~/.cache/aerie), so another clone needs none of it again.
@@ -28,7 +29,7 @@ case ${1:-} in -h | --help)
 esac
 [ $# != 0 ] || set -- packages docker venv pulumi
 for step; do
-	case $step in packages | docker | venv | pulumi | browser) ;; *) fail "no such step: $step" "See: tools/setup.sh --help" ;; esac
+	case $step in packages | docker | venv | pulumi | browser | maven) ;; *) fail "no such step: $step" "See: tools/setup.sh --help" ;; esac
 done
 
 [ "$(uname -s)" = Linux ] || fail "this is no Linux" "Use Debian 12 or 13, or Ubuntu 24.04."

@@ -72,3 +72,13 @@ set_up_browser() {
 	say "browser: installing chromium and chromium-driver"
 	install chromium chromium-driver
 }
+
+# What brings the jars of images/opensearch, which only a federation with `monitoring.history` needs.
+set_up_maven() {
+	if has mvn; then
+		say "maven: there"
+		return
+	fi
+	say "maven: installing"
+	install maven
+}
