@@ -44,7 +44,7 @@ def destroy(the: Here, names: Sequence[str], quiet: bool = False, jobs_too: bool
             farm.end_jobs(the.federation, step, console, the.root)
         try:
             with _everything_goes(_no_site_stays(the, names, there)):
-                done |= changes(stacks.run("destroy", step, console, aerie_home(the.federation) / "logs", the.root))
+                done |= changes(_twice(the, step, console))
         except stacks.StackFailed as error:
             if DESTROY_ANYWAY in str(error) and not jobs_too:
                 again = " ".join(["aerie destroy", *names, "--jobs-too"])
@@ -61,6 +61,22 @@ def destroy(the: Here, names: Sequence[str], quiet: bool = False, jobs_too: bool
     if trouble:
         raise Refused(trouble.rstrip(), "mend that, then say it again")
     return done
+
+
+def _twice(the: Here, step: Sequence[str], console: Console) -> dict[str, stacks.Progress]:
+    """Once more if it fails: on a busy machine Docker takes longer to remove a volume than its provider waits. Raises StackFailed."""
+
+    def once() -> dict[str, stacks.Progress]:
+        return stacks.run("destroy", step, console, aerie_home(the.federation) / "logs", the.root)
+
+    try:
+        return once()
+    except stacks.StackFailed as error:
+        if DESTROY_ANYWAY in str(error):
+            raise
+        console.print(str(error), style="yellow", markup=False, soft_wrap=True)
+        console.print("  once more: what was only slow is done by now")
+        return once()
 
 
 def refuse_with_others_on(the: Here, names: list[str], known: set[str]) -> None:

@@ -177,6 +177,27 @@ def test_preview_leaves_out_what_is_not_there(the: Clone, monkeypatch: pytest.Mo
     assert said.splitlines()[-1] == "Next: aerie up federation torino"
 
 
+@pytest.mark.parametrize(("failures", "status"), [(1, 0), (2, 1)])
+def test_what_was_slow_is_destroyed_once_more(
+    the: Clone, monkeypatch: pytest.MonkeyPatch, failures: int, status: int
+) -> None:
+    pulumi = Pulumi(monkeypatch, ALL, the)
+    works, left = pulumi.run, [failures]
+
+    def slow(verb: str, names: list[str], *rest: Any) -> dict[str, stacks.Progress]:
+        done = works(verb, names, *rest)
+        if names == ["demo"] and left[0]:
+            left[0] -= 1
+            raise stacks.StackFailed("destroy of demo failed [sic]")
+        return done
+
+    monkeypatch.setattr(stacks, "run", slow)
+    found, said = the.run("destroy", "demo", "--yes")
+    assert (found, pulumi.done.count("destroy demo")) == (status, 2), said
+    assert "destroy of demo failed [sic]" in said and "once more" in said
+    assert ("--remove demo" in pulumi.done) is (status == 0), "its settings go once it is gone"
+
+
 def test_destroy_goes_the_other_way_round(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     pulumi = Pulumi(monkeypatch, ALL, the)
     assert the.run("destroy", answers="n\n")[0] == 1 and pulumi.done == []
