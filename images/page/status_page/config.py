@@ -29,7 +29,8 @@ class Config:
     marathons: tuple[str, ...]
     files: Path = FILES
     port: int = PORT
-    interval: float = 10.0  # seconds between two questions
+    interval: float = 5.0  # seconds between two questions while somebody looks
+    idle: float = 30.0  # and while nobody does
 
     def secret(self, name: str) -> str:
         """The content of one of the files. Raises OSError, or Mistake if it is empty."""

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
@@ -24,7 +25,18 @@ log = logging.getLogger(__name__)
 SOON = 1.0  # seconds: events of Marathon that come together are one question
 LONGEST_WAIT = 15.0  # seconds between two attempts to hear Marathon's events
 KEEP = 10.0  # seconds for which a pool's curves are not asked for again
-DEAD = 60.0  # seconds without a round, after which the server counts as dead
+WATCHED = 30.0  # seconds after a look, for which it counts as going on
+FIRST = 3.0  # seconds that the first look after a pause waits for new values at most
+DEAD = 90.0  # seconds without a round, after which the server counts as dead
+
+
+async def _soon(event: asyncio.Event, seconds: float) -> bool:
+    """Waits for it, so long at most; whether it came."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True
 
 
 class Watch:
@@ -36,7 +48,8 @@ class Watch:
         self._config, self._graphite, self._marathon, self._clock = config, graphite, marathon, clock
         self._known = Known()
         self._before: Json | None = None
-        self._stale = asyncio.Event()
+        self._stale, self._wake, self._answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._looked = -math.inf
         self._curves: dict[tuple[str, str], tuple[float, Json]] = {}
         self._asking: dict[tuple[str, str], asyncio.Task[Json]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -47,6 +60,23 @@ class Watch:
     @property
     def alive(self) -> bool:
         return time.monotonic() - self._round < DEAD
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks. While nobody does, Graphite and Marathon are asked seldom: for the events, and to know that all is well."""
+        return time.monotonic() - self._looked < WATCHED
+
+    async def look(self) -> None:
+        """Somebody looks. After a pause, new values are waited for."""
+        slept, self._looked = not self.watched, time.monotonic()
+        if slept and self._tasks:
+            self._answered.clear()
+            self._wake.set()
+            self._stale.set()
+            await _soon(self._answered, FIRST)
+
+    def _pause(self) -> float:
+        return self._config.interval if self.watched else self._config.idle
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(each()) for each in (self._rounds, self._apps, self._listen)]
@@ -96,19 +126,18 @@ class Watch:
 
     async def _rounds(self) -> None:
         while True:
+            self._wake.clear()
             await self.ask_graphite()
+            self._answered.set()
             self._round = time.monotonic()
-            await asyncio.sleep(self._config.interval)
+            await _soon(self._wake, self._pause())
 
     async def _apps(self) -> None:
         """As often as Graphite, and soon after an event."""
         while True:
             await self.ask_marathon()
-            try:
-                await asyncio.wait_for(self._stale.wait(), self._config.interval)
+            if await _soon(self._stale, self._pause()):
                 await asyncio.sleep(SOON)
-            except TimeoutError:
-                pass
             self._stale.clear()
 
     async def _listen(self) -> None:

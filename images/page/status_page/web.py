@@ -129,6 +129,7 @@ async def health(request: web.Request) -> web.Response:
 
 async def now(request: web.Request) -> web.Response:
     watch = request.app[WATCH]
+    await watch.look()
     return _unless_known(request, watch.tag, _ASK, watch.body, "application/json")
 
 

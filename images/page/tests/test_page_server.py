@@ -25,7 +25,7 @@ class Stage:
     def __init__(self) -> None:
         self.graphite, self.marathon = Graphite(answer(CASE["points"])), Marathon(CASE["apps"])
         self.time = AT
-        self.watch = Watch(config(interval=3600), self.graphite, self.marathon, lambda: self.time)  # type: ignore[arg-type]
+        self.watch = Watch(config(interval=3600, idle=3600), self.graphite, self.marathon, lambda: self.time)  # type: ignore[arg-type]
         self.client: Client = TestClient(TestServer(application(self.watch, PASSWORD)))
 
     async def get(self, path: str, status: int = 200, auth: bool = True, **headers: str) -> aiohttp.ClientResponse:
@@ -56,6 +56,17 @@ async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def test_it_asks_seldom_while_nobody_looks_and_at_once_when_somebody_does(stage: Stage) -> None:
+    """Intervals of an hour: what is asked is asked because of a look."""
+    await stage.watch.start()
+    await until(lambda: len(stage.graphite.asked) == 1)
+    assert not stage.watch.watched
+    assert (await stage.now())["sources"]["graphite"]["state"] == "answers"
+    assert len(stage.graphite.asked) == 2 and stage.watch.watched, "new values are waited for"
+    await stage.now()
+    assert len(stage.graphite.asked) == 2, "who goes on looking gets what came last"
 
 
 PATHS = ("/", "/main.js", "/api/now", "/api/pool/demo", "/api/none", "/none")
