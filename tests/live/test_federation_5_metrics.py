@@ -82,8 +82,16 @@ def test_nothing_is_lost_nor_in_error_and_it_is_cheap(graphite: Graphite) -> Non
     wait_for("a minute without an error", all_answer, 150, every=5)
     used = {name: max(values[-4:]) for name, values in graphite.values("*.collector.memory").items()}
     assert len(used) == len(SITES) and max(used.values()) < 100e6, used
-    cores = {n: sum(v) / len(v) for n, v in graphite.values("*.containers.{collector,graphite}.cpus.used").items() if v}
-    assert len(cores) == len(SITES) + 1 and sum(cores.values()) < 0.1, cores
+
+    def cheap() -> bool:
+        """At rest: to ask a collector for its alerts, as the tests before did, is a process in its container."""
+        used = graphite.values("*.containers.{collector,graphite,page}.cpus.used", 1)
+        cores = {name: sum(values) / len(values) for name, values in used.items() if values}
+        assert len(cores) == len(SITES) + 2 and sum(cores.values()) < 0.1, cores
+        print(f"monitoring takes {sum(cores.values()):.3f} of a core")
+        return True
+
+    wait_for("it is cheap", cheap, 150, every=5)
 
 
 def test_points_are_of_now(graphite: Graphite) -> None:

@@ -93,30 +93,32 @@ SEEN_WITHIN = 30  # seconds: a round of the collector, one of the page, and what
 
 def test_the_page_counts_running_jobs_as_condor_q_does(farm: Farm, page: Page) -> None:
     """Through a burst: whatever the page shows, condor_q said lately."""
+
+    def shows() -> int:
+        (demo,) = (p for p in page.now()["pools"] if p["name"] == "demo")
+        return int(demo["jobs"]["running"])
+
+    def says() -> int:
+        return len(farm.ssh("condor_q -allusers -constraint 'JobStatus == 2' -af ClusterId").split())
+
+    wait_for("nothing runs", lambda: says() == shows() == 0, 120)
+    start = time.monotonic()
+    said, shown = [(start, 0)], [(start, 0)]
     cluster = farm.submit("burst", 8, 18)
-    said: list[tuple[float, int]] = []  # by condor_q
-    shown: list[tuple[float, int]] = []
     try:
 
-        def look() -> bool:
-            (demo,) = (p for p in page.now()["pools"] if p["name"] == "demo")
-            shown.append((time.monotonic(), demo["jobs"]["running"]))
-            said.append((time.monotonic(), len(farm.running(cluster))))
-            return (
-                said[-1][1] == shown[-1][1] == 0
-                and any(n for _, n in shown)
-                and farm.ssh(f"condor_q {cluster} -af ClusterId") == ""
-            )
+        def over() -> bool:
+            shown.append((time.monotonic(), shows()))
+            said.append((time.monotonic(), says()))
+            return said[-1][1] == shown[-1][1] == 0 < max(n for _, n in shown)
 
-        wait_for("the burst is over", look, 300, every=0.5)
+        wait_for("the burst is over", over, 300, every=0.5)
     finally:
-        farm.ssh(f"condor_rm {cluster}", check=False)
+        farm.ssh(f"condor_rm {cluster} 2> /dev/null || true")
     for at, count in shown:
-        lately = {n for t, n in said if at - SEEN_WITHIN <= t <= at + 2} | (
-            {0} if at - said[0][0] < SEEN_WITHIN else set()
-        )
-        assert count in lately, f"{count} shown, {sorted(lately)} said"
-    first_said = next(t for t, n in said if n)
-    delay = next(t for t, n in shown if n) - first_said
-    print(f"a job that starts is on the page {delay:.0f} s later; most at once: {max(n for _, n in said)}")
+        lately = {n for t, n in said if at - SEEN_WITHIN <= t <= at + 2}
+        # Between two questions of ours there may be a moment that the page's collector saw.
+        assert min(lately) <= count <= max(lately), f"{count} shown, {sorted(lately)} said"
     assert max(n for _, n in shown) == max(n for _, n in said)
+    delay = next(t for t, n in shown if n) - next(t for t, n in said if n)
+    print(f"jobs that start are on the page {delay:.0f} s later; most at once: {max(n for _, n in said)}")

@@ -85,6 +85,11 @@ Total for all users: 9 jobs; 0 completed, 0 removed, 5 idle, 3 running, 1 held, 
 """
 
 
+def test_what_a_daemon_does_not_know_yet_is_absent() -> None:
+    ad = {"MyType": "Scheduler", "Name": "a", "MonitorSelfCPUUsage": -1.0, "TotalIdleJobs": 0}
+    assert condor.daemons([ad]) == {"schedds.a.TotalIdleJobs": 0.0}
+
+
 def test_numbers_of_jobs() -> None:
     assert condor.totals(QUICK) == {
         "jobs.totals.idle.totals.count": 4,

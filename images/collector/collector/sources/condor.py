@@ -132,7 +132,8 @@ def daemons(ads: Iterable[Ad]) -> dict[str, float]:
     for ad in ads:
         if found := DAEMONS.get(ad.get("MyType", "")):
             kind, attributes = found
-            out |= {f"{kind}.{named(ad['Name'])}.{a}": number(ad[a]) for a in attributes if a in ad}
+            # Of a daemon that has just started some are -1: not known yet.
+            out |= {f"{kind}.{named(ad['Name'])}.{a}": n for a in attributes if a in ad and (n := number(ad[a])) >= 0}
     return out
 
 
