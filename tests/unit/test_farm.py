@@ -79,10 +79,10 @@ def test_down_goes_on_where_a_pool_fails_for_another_reason(the: Clone, monkeypa
     stand = Stand(monkeypatch, the, "no Marathon instance answers")
     status, said = the.run("destroy", "--yes")
     assert status == 1 and "no Marathon instance answers" in said
-    assert stand.done == ["destroy demo", *SITES]
+    assert stand.done == ["destroy demo", "destroy demo", *SITES], "it might only have been slow"
     stand.done.clear()
     assert the.run("destroy", "demo", "torino", "--yes")[0] == 1
-    assert stand.done == ["destroy demo"], "what was named is not taken from under what is left"
+    assert stand.done == ["destroy demo", "destroy demo"], "what was named is not taken from under what is left"
 
 
 def test_the_old_words_are_the_new_ones(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
