@@ -42,7 +42,6 @@ def test_first_job_soon(pool: Pool) -> None:
     pool.wait("first")
     took = time.monotonic() - start
     print(f"docker run to first finished job: {took:.1f} s")
-    assert took < 20  # 5 s on an idle machine
     for name in ("hc-cm", "hc-submit", "hc-exec1"):
         until(f"health of {name}", lambda name=name: pool.healthy(name), 10)  # type: ignore[misc]
 

@@ -240,12 +240,12 @@ def test_a_collector_that_nobody_answers_tells_so(graphite: Graphite, images: di
         (tmp_path / secret).write_text("x\n")
     name = PREFIX + "collector"
     told = {"FEDERATION": "test", "SITE": "alone", "ADDRESS": "10.99.63.20", "LAN": SUBNET, "QUORUM": "yes",
-            "GRAPHITE": f"{ADDRESS}:2004", "INTERVAL": "1"}  # fmt: skip
+            "MEMBERS": "10.99.63.20", "GRAPHITE": f"{ADDRESS}:2004", "INTERVAL": "1"}  # fmt: skip
     volume = files("collector-files", tmp_path, images["collector"])
     docker(
         *("run", "-d", "--name", name, "--network", PREFIX + "net", "--ip", told["ADDRESS"], "--memory", "128m"),
         *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only"),
-        *("-v", f"{volume}:/etc/aerie/collector:ro"),
+        *("-v", f"{volume}:/etc/aerie/collector:ro", "--tmpfs", "/var/lib/collector"),
         *(word for key, value in told.items() for word in ("-e", f"COLLECTOR_{key}={value}")),
         images["collector"],
     )

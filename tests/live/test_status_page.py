@@ -68,6 +68,7 @@ def test_who_may_look(farm: Stage) -> None:
 
 
 def test_what_it_says_to_programs(farm: Stage) -> None:
+    until(lambda: all(link["up"] for link in farm.now()["links"]), 60, "what is not known yet comes")
     found = farm.now()
     assert [s["name"] for s in found["sites"]] == ["torino", "cnaf", "bari"] and found["alerts"] == found[
         "problems"
