@@ -93,8 +93,11 @@ class ByMessage:
             internal = 1
         identity = int(peer.router_id) if said.originator is None else said.originator
         last_resort = int(session.kind.startswith("mesh"))  # BIRD's own preference
+        # A node reaches other sites' by its own front-ends; what cannot be reached comes after all that can.
+        lost = int(session.kind == "mesh-ebgp" and not self._leads_out(me.as_number))
         rank = (
             last_resort,
+            lost,
             -said.preference,
             len(said.path),
             internal,
@@ -103,6 +106,11 @@ class ByMessage:
             int(peer.router_id),
         )
         return Held(rank, said, sender, session.kind)
+
+    def _leads_out(self, as_number: int) -> bool:
+        """Whether a front-end of this AS is there."""
+        there = (name for name in self.sessions if self.plan.nodes[name].reflector)
+        return any(self.plan.speaker(name).as_number == as_number for name in there)
 
     def _decide(self, name: str) -> None:
         table = self.heard[name]

@@ -72,6 +72,23 @@ def test_the_outcome_is_that_of_single_messages_in_any_order(sites, topology, da
     assert prop.best == before
 
 
+def test_what_cannot_be_reached_comes_after_what_can() -> None:
+    """A node of a site that has lost its front-end hears of two claims by the mesh: the older one is in its own LAN."""
+    made = plan(federation(Shape(2, nodes=3)), "full-mesh")
+    net = Network(made)
+    front_end, claimant, node, other_site = 0, 1, 2, 4
+    prop = Propagation(net, net.fixed({claimant: 1, other_site: 2}))
+    prop.run()
+    net.down.add(front_end)
+    prop.fail([front_end])
+    prop.run()
+    claims = {net.names[claimant]: 1, net.names[other_site]: 2}
+    reference = ByMessage(made, "fixed", claims, 1, frozenset({net.names[front_end]}))
+    best, held = prop.best[node], reference.best[net.names[node]]
+    assert best is not None and held is not None
+    assert best.source == net.number[held.peer] == claimant
+
+
 def test_messages_are_those_that_are_sent_one_by_one() -> None:
     """With the sites in a line nothing can overtake, so that every order takes as many."""
     sites = federation(Shape(6, nodes=3))
