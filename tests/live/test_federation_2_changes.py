@@ -38,8 +38,7 @@ def test_one_agent_more_and_one_less(restored: Farm) -> None:
     before = farm.on("torino-agent-1", "docker", "ps", "-q", "--no-trunc")
     cluster = farm.submit("long", 30, 4)
     cut_off(farm)
-    again = farm.run("make", "up", timeout=900).stdout
-    print(again[-1500:])
+    print(farm.run(".venv/bin/aerie", "up", "torino").stdout[-1500:])
     assert farm.preview("torino") == {}
     assert farm.on("torino-agent-1", "docker", "ps", "-q", "--no-trunc") == before
     farm.wait_jobs("long", 120)
@@ -53,9 +52,9 @@ def test_one_agent_more_and_one_less(restored: Farm) -> None:
 
 
 def cut_off(farm: Farm) -> None:
-    """`make up`, killed without mercy in the midst of making the machine."""
+    """`aerie up torino`, killed without mercy in the midst of making the machine."""
     process = subprocess.Popen(
-        ["make", "up"],
+        ["bash", "-c", 'eval "$(tools/env)" && exec .venv/bin/aerie up torino'],
         cwd=farm.path,
         env=farm.env,
         stdout=subprocess.DEVNULL,
@@ -133,6 +132,7 @@ def test_refresh_shows_what_somebody_changed_by_hand(farm: Farm) -> None:
     assert client.get_app("/demo/executors").instances == 3
 
 
+@pytest.mark.soak  # the unit tests do so on a fake master
 def test_the_public_client_drives_marathon(farm: Farm) -> None:
     from marathon.models import MarathonApp, MarathonHealthCheck
     from marathon.models.container import MarathonContainer, MarathonDockerContainer
