@@ -25,9 +25,10 @@ def test_daemons_start_in_order_then_fixed_executors() -> None:
         await s.up(executors=3)
         assert names_in_order(m) == ["central-manager", "submit-node", *["executor"] * 3]
         # The submit node where its spool is, fixed executors over the sites.
+        where = [(t.id, t.agent.id, t.agent.attributes) for t in m.history]
         by_name = {t.id.split(".")[1]: t for t in m.history}
-        assert by_name["submit-node"].agent.id == "A0"
-        assert len({t.agent.attributes["site"] for t in m.running("demo.executor.")}) == 3
+        assert by_name["submit-node"].agent.id == "A0", where
+        assert len({t.agent.attributes["site"] for t in m.running("demo.executor.")}) == 3, where
         assert m.framework["name"] == "htcondor-demo" and m.framework["roles"] == ["pool-1"]
         assert m.framework["user"] == "pool-1" and m.framework["failover_timeout"] == 604800
         await s.until(lambda: m.suppressed)

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-GRACE = 20.0  # seconds: agents come back within a few after an election
+# Seconds. An agent comes back within a few after an election as a rule. But while a new master reads its registry it takes nobody in, and
+# an agent asks again after a random pause of up to a minute: Mesos' REGISTER_RETRY_INTERVAL_MAX. To give up before that is to start
+# anew what runs.
+GRACE = 75.0
 ASK_AGAIN = 5.0  # seconds
 
 
