@@ -155,6 +155,7 @@ def test_destroying_is_refused_while_jobs_run(grid: FrameworkPool) -> None:
     grid.ssh(f"condor_rm {cluster}")
 
 
+@pytest.mark.soak  # the arbitration is property-tested, and simulated with faults
 def test_two_pools_compete_and_the_one_over_its_share_gives_back(grid: FrameworkPool) -> None:
     """`grid` takes all it can get; `rival` has a share that it does not use yet, and gets it when it does."""
     farm = grid.farm
