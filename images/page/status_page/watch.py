@@ -27,7 +27,7 @@ LONGEST_WAIT = 15.0  # seconds between two attempts to hear Marathon's events
 KEEP = 10.0  # seconds for which a pool's curves are not asked for again
 WATCHED = 30.0  # seconds after a look, for which it counts as going on
 FIRST = 3.0  # seconds that the first look after a pause waits for new values at most
-DEAD = 90.0  # seconds without a round, after which the server counts as dead
+DEAD = 200.0  # seconds without a round, after which the server counts as dead
 
 
 async def _soon(event: asyncio.Event, seconds: float) -> bool:
