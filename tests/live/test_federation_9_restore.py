@@ -19,6 +19,8 @@ from components.batch.marathon_client import Marathon
 
 STACKS = ("federation", "torino", "cnaf", "bari", "demo")
 SITES = STACKS[1:4]
+pytestmark = [pytest.mark.live, pytest.mark.soak]  # seven minutes
+
 AERIE = ".venv/bin/python -m aerie"
 LABELLED = ("--filter", f"label=aerie.federation={NAME}")
 # What says what Calico is to do; endpoints and addresses are those of containers.
