@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -51,12 +52,19 @@ class Graphite:
         return out
 
 
-def graphite_of(farm: Farm, folder: Path) -> Iterator[Graphite]:
-    """As its viewer; `folder` is for the CA's certificate."""
+@contextmanager
+def logged_in(farm: Farm, folder: Path, user: str, password: str) -> Iterator[requests.Session]:
+    """A session as `user`, with the federation's password of that name; `folder` is for the CA's certificate."""
     shared = farm.outputs("federation")
     ca = folder / "ca.crt"
     ca.write_text(shared["ca_certificate"])
     with requests.Session() as session:
         session.trust_env, session.verify = False, str(ca)
-        session.auth = ("viewer", shared["passwords"]["graphite"])
+        session.auth = (user, shared["passwords"][password])
+        yield session
+
+
+def graphite_of(farm: Farm, folder: Path) -> Iterator[Graphite]:
+    """As its viewer."""
+    with logged_in(farm, folder, "viewer", "graphite") as session:
         yield Graphite(farm.outputs("torino")["graphite_url"], session)

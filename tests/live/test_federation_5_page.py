@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from federation import Farm, machines, wait_for
+from graphite_api import SITES, logged_in
 
 pytestmark = pytest.mark.live
-
-SITES = ("torino", "cnaf", "bari")
 
 
 @dataclass
@@ -33,12 +31,7 @@ class Page:
 
 @pytest.fixture(scope="module")
 def page(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    shared = farm.outputs("federation")
-    ca: Path = tmp_path_factory.mktemp("ca") / "ca.crt"
-    ca.write_text(shared["ca_certificate"])
-    with requests.Session() as session:
-        session.trust_env, session.verify = False, str(ca)
-        session.auth = ("admin", shared["passwords"]["marathon-admin"])
+    with logged_in(farm, tmp_path_factory.mktemp("ca"), "admin", "marathon-admin") as session:
         yield Page(farm.outputs("torino")["page_url"], session)
 
 
