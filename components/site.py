@@ -186,7 +186,7 @@ class Site(pulumi.ComponentResource):
             },
         )
         zookeeper_files = quorum.zookeeper_configuration(federation, self._name)
-        self._service(machine, quorum.zookeeper_container(images["zookeeper"]), zookeeper_files)
+        self._service(machine, quorum.zookeeper_container(federation, images["zookeeper"]), zookeeper_files)
         self._service(
             machine,
             mesos.master_container(federation, machine, images["mesos"]),

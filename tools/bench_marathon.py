@@ -214,8 +214,9 @@ def _cpu(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def many_tasks(zk: str, port: int) -> tuple[float, float, float, float]:
-    """With TASKS of them: median ms of the list with tasks, MB of its text, MiB of the service's memory, ms of an event's way."""
+def many_tasks(zk: str, port: int) -> tuple[float, float, float, float, float]:
+    """With TASKS of them: ms of the first list with tasks and of the median of ten more, MB of its text, MiB of the service's memory, ms
+    of an event's way."""
     with bench(zk, "many", port) as (made, master):
         made.start(master)
         leader = made.leader()
@@ -230,7 +231,7 @@ def many_tasks(zk: str, port: int) -> tuple[float, float, float, float]:
             ) as answer:
                 size = len(answer.read())
             times.append((time.monotonic() - began) * 1000)
-        return statistics.median(times), size / 1e6, leader.memory(), event_latency(leader)
+        return times[0], statistics.median(times[1:]), size / 1e6, leader.memory(), event_latency(leader)
 
 
 def event_latency(leader: Instance, times: int = 20) -> float:
@@ -332,8 +333,12 @@ def marathon(console: Console) -> None:
                 f"launches a second, {apps} app(s) of {INSTANCES} (CPU for 1000; the original: {PUBLISHED[apps]} a second)",
                 f"{rate:.0f} ({cpu:.2f} s)", "500",
             )  # fmt: skip
-        milliseconds, size, memory, event = many_tasks(zk, 24500)
-        table.add_row(f"/v2/apps?embed=apps.tasks, {TASKS} tasks ({size:.1f} MB)", f"{milliseconds:.0f} ms", "300 ms")
+        first, again, size, memory, event = many_tasks(zk, 24500)
+        table.add_row(
+            f"/v2/apps?embed=apps.tasks, {TASKS} tasks ({size:.1f} MB): first / again",
+            f"{first:.0f} / {again:.0f} ms",
+            "300 ms",
+        )
         table.add_row("memory of the service with them", f"{memory:.0f} MiB", "300 MB")
         table.add_row("request to its event at a client", f"{event:.1f} ms", "")
         times = failover(zk, 24600)

@@ -34,5 +34,5 @@ def marathon_container(federation: Federation, machine: Machine, image: str) -> 
             "MARATHON_FRAMEWORK_NAME": "marathon",
             "MARATHON_MESOS_USER": "root",
         },
-        memory=256,
+        memory=federation.memory.marathon,
     )

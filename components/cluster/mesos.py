@@ -154,7 +154,7 @@ def master_container(federation: Federation, machine: Machine, image: str) -> Co
             **_tls(MASTER_FILES),
         },
         mounts=("mesos-master:/var/lib/mesos",),
-        memory=384,
+        memory=federation.memory.mesos_master,
     )
 
 
@@ -203,5 +203,5 @@ def agent_container(federation: Federation, machine: Machine, planned: PlannedMa
             "/sys/fs/cgroup:/sys/fs/cgroup",
         ),
         options=("--pid", "host", "--cgroupns", "host"),
-        memory=384,
+        memory=federation.memory.mesos_agent,
     )

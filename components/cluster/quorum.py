@@ -32,7 +32,7 @@ def etcd_container(federation: Federation, site: str, image: str) -> ContainerSp
             "ETCD_AUTO_COMPACTION_RETENTION": "1h",
         },
         mounts=("etcd-data:/var/lib/etcd",),
-        memory=512,
+        memory=federation.memory.etcd,
     )
 
 
@@ -59,6 +59,7 @@ def zookeeper_configuration(federation: Federation, site: str) -> dict[str, str]
     return {"zoo.cfg": "\n".join(lines) + "\n", "myid": f"{list(members).index(site) + 1}\n"}
 
 
-def zookeeper_container(image: str) -> ContainerSpec:
-    """One member of ZooKeeper."""
-    return ContainerSpec(name="zookeeper", image=image, mounts=("zookeeper-data:/var/lib/zookeeper",), memory=384)
+def zookeeper_container(federation: Federation, image: str) -> ContainerSpec:
+    """One member of ZooKeeper. Its image takes Java's heap from the container's limit."""
+    mounts = ("zookeeper-data:/var/lib/zookeeper",)
+    return ContainerSpec(name="zookeeper", image=image, mounts=mounts, memory=federation.memory.zookeeper)

@@ -79,7 +79,7 @@ def calico_container(federation: Federation, machine: Machine, image: str) -> Co
         ),
         capabilities=("NET_ADMIN", "NET_RAW", "SYS_ADMIN"),
         options=("--pid", "host", "--security-opt", "systempaths=unconfined"),
-        memory=512,
+        memory=federation.memory.calico,
         before=f"{_ESTABLISHED} > {SESSIONS}" if machine.front_end else "",
         ready=_sessions_again() if machine.front_end else "",
     )

@@ -13,7 +13,7 @@ STATE = "collector-state"  # the volume: which alerts fire, and how far the hist
 INTERVAL = 10  # seconds between two rounds; the first retention in images/graphite/storage-schemas.conf
 
 
-def graphite_container(machine: Machine, image: str) -> ContainerSpec:
+def graphite_container(federation: Federation, machine: Machine, image: str) -> ContainerSpec:
     """Carbon and the render API, on the front-end's address in the LAN. Its points are on a volume that outlives the container."""
     return ContainerSpec(
         name="graphite",
@@ -21,7 +21,7 @@ def graphite_container(machine: Machine, image: str) -> ContainerSpec:
         env={"LISTEN": machine.address},
         mounts=("graphite-data:/var/lib/graphite",),
         options=("--read-only", "--tmpfs", "/run/graphite:mode=755", "--tmpfs", "/tmp"),
-        memory=384,
+        memory=federation.memory.graphite,
         stop_seconds=30,  # carbon writes what it holds in memory
         ready="docker exec graphite graphite-health",
     )
@@ -51,6 +51,6 @@ def collector_container(federation: Federation, machine: Machine, image: str) ->
         },
         mounts=("/run/docker.sock:/run/docker.sock", f"{STATE}:/var/lib/collector"),
         options=("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only"),
-        memory=128,
+        memory=federation.memory.collector,
         ready="docker exec collector collector-health",
     )

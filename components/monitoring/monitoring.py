@@ -70,7 +70,7 @@ class Monitoring(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         machine = args.front_end
         if args.graphite is not None:
-            graphite = graphite_container(machine, args.images["graphite"])
+            graphite = graphite_container(args.federation, machine, args.images["graphite"])
             made = Service(f"{machine.name}-graphite", ServiceArgs(machine, graphite, _files(args.graphite)), child)
             files_of_page = {name: args.graphite[name] for name in ("server.crt", "server.key")} | {
                 "ca.crt": args.ca_certificate

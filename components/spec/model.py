@@ -130,6 +130,19 @@ class Monitoring(Model):
     history: History | None = None
 
 
+class Memory(Model):
+    """Limits of the services that grow with the federation, of one container each, in MB. Of ZooKeeper's two thirds are Java's heap."""
+
+    etcd: int = Field(512, ge=256, le=65536)
+    zookeeper: int = Field(384, ge=256, le=65536)
+    mesos_master: int = Field(384, ge=256, le=65536)
+    mesos_agent: int = Field(384, ge=256, le=65536)
+    marathon: int = Field(256, ge=192, le=65536)
+    calico: int = Field(512, ge=256, le=65536)
+    graphite: int = Field(384, ge=256, le=65536)
+    collector: int = Field(128, ge=96, le=65536)
+
+
 class Federation(Model):
     """federation.yaml."""
 
@@ -138,6 +151,7 @@ class Federation(Model):
     images: Images
     embedded: Embedded | None = None
     monitoring: Monitoring = Monitoring()
+    memory: Memory = Memory()
     sites: dict[SiteName, Site] = Field(min_length=1)
 
     @property

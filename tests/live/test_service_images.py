@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import os
 import subprocess
 import tarfile
 import time
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kazoo.client import KazooClient
 
+from components.spec.model import Memory
 from tools.images import image_tags, main
 
 pytestmark = pytest.mark.live
@@ -226,6 +229,33 @@ def test_zookeeper_quorum(tmp_path: Path, image: Callable[[str], str]) -> None:
     docker("start", f"{PREFIX}z{leader}")
     until(lambda: sorted(roles().values()) == ["follower", "follower", "leader"], 30, "the old leader follows")
     assert "value" in execute("z3", "zk-cli", "-server", f"{members[leader]}:2181", "get", "/x", check=False)
+
+
+def test_zookeeper_holds_as_much_as_its_container_may(tmp_path: Path, image: Callable[[str], str]) -> None:
+    """Its heap follows the container's limit: a fixed one of 96 MB was full with some 22,000 tasks of Marathon's, at all members at once."""
+    lan = network("zkm", "172.29.9.0/24")
+    address = "172.29.9.11"
+    (tmp_path / "zoo.cfg").write_text(f"clientPort=2181\nclientPortAddress={address}\n")
+    limit = f"{Memory().zookeeper}m"
+    docker("create", "--name", f"{PREFIX}zm", "--memory", limit, "--network", lan, "--ip", address, image("zookeeper"))
+    copy_in("zm", tmp_path, "/etc/aerie/zookeeper")
+    docker("start", f"{PREFIX}zm")
+    until(lambda: "imok" in execute("zm", "zk-4lw", "ruok", address, check=False), 60, "it answers")
+    client = KazooClient(f"{address}:2181", timeout=20)
+    client.start(30)
+    try:
+        client.ensure_path("/many")
+        for batch in range(12):  # of 10 kB each: 120 MB in all
+            made = [client.create_async(f"/many/{batch}-{n}", os.urandom(10_000)) for n in range(1000)]
+            for each in made:
+                each.get(60)
+        told = execute("zm", "zk-4lw", "srvr", address)
+        assert "Node count: 12006" in told, told  # five are its own
+        assert len(client.get("/many/0-0")[0]) == len(client.get("/many/11-999")[0]) == 10_000
+    finally:
+        client.stop()
+        client.close()
+    assert docker("inspect", "-f", "{{.RestartCount}} {{.State.Status}}", f"{PREFIX}zm") == "0 running\n"
 
 
 # ---- VPN ----

@@ -88,6 +88,17 @@ def test_a_changed_image_changes_its_services_only(of_image: OfImage, image: str
     assert all("create" in fields and "connection" not in fields for fields in found.changed.values())
 
 
+def test_more_memory_for_a_service_changes_it_only(of: Of) -> None:
+    def more(data: Any) -> None:
+        data["memory"] = {"zookeeper": 1024, "mesos_agent": 512}
+
+    found = of("torino", "federation.yaml", more)
+    assert found.added == found.removed == set()
+    agents = {f"torino-{m}-mesos-agent" for m in ("front-end", "agent-1", "agent-2")}
+    assert set(found.changed) == {"torino-front-end-zookeeper", *agents}
+    assert all("create" in fields and "connection" not in fields for fields in found.changed.values())
+
+
 def test_a_changed_machine_image_changes_the_machines(of_image: OfImage) -> None:
     found = of_image("torino", "machine")
     assert set(found.changed) == {"torino-image", "torino-front-end", "torino-agent-1", "torino-agent-2"}

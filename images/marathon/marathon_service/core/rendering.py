@@ -9,11 +9,13 @@ from . import app_views, views
 from .model import Instance, State
 from .spec import AppSpec
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps would make another encoder for each task
+
 
 def task_text(state: State, instance: Instance) -> str:
     known = state.texts.get(instance.id)
     if known is None or known[0] is not instance:
-        text = json.dumps(views.task(state, instance), separators=(",", ":"))
+        text = _encode(views.task(state, instance))
         known = state.texts[instance.id] = (instance, text)
     return known[1]
 
@@ -30,7 +32,7 @@ def apps_text(state: State, specs: Iterable[AppSpec], embed: Collection[str], no
 
 def _app_text(state: State, spec: AppSpec, embed: Collection[str], now: float) -> str:
     body = app_views.app(state, spec, frozenset(embed) - {"tasks"}, now)
-    text = json.dumps(body, separators=(",", ":"))
+    text = _encode(body)
     if "tasks" not in embed:
         return text
     return f'{text[:-1]},"tasks":[{",".join(task_text(state, i) for i in state.of_app(spec.id))}]}}'

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from .events import addresses
 from .model import Deployment, Health, Instance, State
-from .spec import Json
+from .spec import AppSpec, Json
 from .stamps import stamp
 from .taskchecks import check_result, port_at
 
@@ -26,9 +26,8 @@ def health_json(instance: Instance, health: Health) -> Json:
     }
 
 
-def health_results(state: State, instance: Instance) -> list[Json]:
-    spec = state.spec_of(instance)
-    results = []
+def health_results(spec: AppSpec | None, instance: Instance) -> list[Json]:
+    results: list[Json] = []
     for n, check in enumerate(spec.health_checks if spec else ()):
         if check.by_marathon:
             if n < len(instance.health) and instance.health[n] != Health():
@@ -54,7 +53,7 @@ def task(state: State, instance: Instance) -> Json:
         "ipAddresses": addresses(instance),
         "role": instance.role,
         "servicePorts": [p.service for p in spec.ports] if spec else [],
-        "healthCheckResults": health_results(state, instance),
+        "healthCheckResults": health_results(spec, instance),
     }
     if (checked := check_result(instance.check_status)) is not None:
         body["checkResult"] = checked
