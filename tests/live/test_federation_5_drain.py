@@ -167,6 +167,7 @@ def test_a_machine_is_made_anew_while_jobs_run(farm: Farm, moving: FrameworkPool
     assert farm.preview(machine.split("-")[0]) == {}
 
 
+@pytest.mark.soak  # the other drain of a machine is in every run
 def test_a_machine_is_taken_away_though_the_time_for_it_was_too_short(
     farm: Farm, moving: FrameworkPool, operator: Operator
 ) -> None:

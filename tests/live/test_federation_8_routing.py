@@ -68,6 +68,7 @@ INSIDE = ("torino-agent-1", "torino-agent-2")
 BETWEEN = (("torino-agent-1", "cnaf-agent-1"), ("cnaf-agent-1", "bari-agent-1"), ("bari-front-end", "torino-agent-2"))
 
 
+@pytest.mark.soak  # five minutes, there and back; tests/unit has what each topology sets up
 @pytest.mark.parametrize("topology", ["route-reflectors", "full-mesh"])
 def test_a_change_of_topology_loses_nothing(farm: Farm, probes: dict[str, Probe], topology: str) -> None:
     wait_topology(farm, mesh=topology != "full-mesh")

@@ -430,6 +430,7 @@ def test_fixed_slots(pool: Pool, framework: Framework) -> None:
     framework.becomes(FIXED, "drained", 40)
 
 
+@pytest.mark.soak  # a minute and a half
 def test_a_cancel_just_after_the_last_job(pool: Pool, framework: Framework) -> None:
     """Trap of 23.9.6: a startd whose drain is cancelled between the end of its last job and its next look at itself lets no job end
     any more. The next drain would kill what runs: it has to be refused, until there is nothing to kill."""

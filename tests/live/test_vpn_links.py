@@ -213,6 +213,7 @@ def watch_seconds(three: FrontEnds, name: str) -> float:
     return int(three.on(name, "sh", "-c", script).split()[0]) / 1e9
 
 
+@pytest.mark.soak  # a minute of nothing
 def test_no_false_alarm_and_little_work_in_a_minute_of_rest(three: FrontEnds) -> None:
     three.all_up()
     alarms, used = len(three.alarms("one")), watch_seconds(three, "one")
@@ -225,6 +226,7 @@ def test_no_false_alarm_and_little_work_in_a_minute_of_rest(three: FrontEnds) ->
     assert share < 0.002
 
 
+@pytest.mark.soak
 def test_no_false_alarm_under_load(three: FrontEnds) -> None:
     """A minute of TCP as fast as it goes, in both directions of one tunnel: its probes wait behind that."""
     three.all_up()
