@@ -188,7 +188,7 @@ def test_a_scan_finds_nothing_of_the_control_plane_nor_of_the_own_machine(both: 
         print(f"{len(targets)} ports of {len(every)} addresses: nothing, in {time.monotonic() - start:.0f} s")
         ends = [("tenant", "executor"), ("demo", "executor"), ("demo", "submit"), ("tenant", "central-manager")]
         with ThreadPoolExecutor(len(ends)) as threads:  # each waits for answers that do not come
-            seen = dict(zip(ends, threads.map(lambda end: both.scan(*end, targets), ends), strict=True))
+            seen = dict(zip(ends, threads.map(lambda end: both.scan(end[0], end[1], targets), ends), strict=True))
         assert {end: answers.found for end, answers in seen.items()} == {end: set() for end in ends}
     finally:
         both.farm.on(found.machine, "ip", "addr", "del", f"{METADATA}/32", "dev", "lo")
