@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from test_calico_image import CAPABILITIES, image, ok, sh, until
+from engine import EngineHost, image, ok
 
 from components.cluster.container import run_arguments
 from components.fabric.calico import calico_container
@@ -62,29 +62,12 @@ def six(address: str) -> str:
     return str(twin(FEDERATION, address))
 
 
-class Host:
-    """One machine with its own Docker engine."""
+class Host(EngineHost):
+    """One of the machines."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        self.name, self.folder = name, folder
-        self.site, self.address, self.front_end = MACHINES[name]
-
-    def up(self) -> None:
-        caps = [w for c in CAPABILITIES for w in ("--cap-add", c)]
-        sh("docker", "run", "-d", "--name", self.name, "--hostname", self.name, *caps,
-           "--security-opt", "apparmor=unconfined", "--security-opt", "seccomp=unconfined",
-           "--security-opt", "systempaths=unconfined", "--cgroupns", "private", "--device", "/dev/net/tun",
-           "-v", f"{self.name}-docker:/var/lib/docker", "-v", f"{self.folder}/machine:/etc/aerie/machine",
-           "-v", f"{self.folder}/calico:/etc/aerie/calico:ro", "-v", f"{self.folder}/images.tar:/images.tar:ro",
-           "--tmpfs", "/run:exec", "--network", "md-c", "--ip", self.address, image("machine"))  # fmt: skip
-        until(lambda: ok("docker", "exec", self.name, "docker", "info"), 60, f"dockerd on {self.name}")
-        self.d("load", "-q", "-i", "/images.tar")
-
-    def on(self, *words: str, check: bool = True) -> str:
-        return sh("docker", "exec", self.name, *words, check=check)
-
-    def d(self, *words: str, check: bool = True) -> str:
-        return self.on("docker", *words, check=check)
+        self.site, address, self.front_end = MACHINES[name]
+        super().__init__(name, address, "md-c", folder)
 
     def calico(self, **env: str) -> None:
         nothing: Any = None
@@ -119,9 +102,6 @@ class Host:
         listen = f"iperf3 -s -D -p {PORT}; exec iperf3 -s -p {OTHER_PORT}"
         self.d("run", "-d", "--name", name, "--network", network, *label, *options, image("probe"), "sh", "-c", listen)
         return self.d("inspect", "-f", f"{{{{.NetworkSettings.Networks.{network}.IPAddress}}}}", name)
-
-    def pings(self, name: str, address: str) -> bool:
-        return ok("docker", "exec", self.name, "docker", "exec", name, "ping", "-n", "-c1", "-W1", address)
 
     def reaches(self, name: str, address: str, port: int) -> bool:
         knock = f"exec 3<>/dev/tcp/{address}/{port}"

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 import pytest
 import yaml
 from dual_stack import ETCD, FEDERATION, FIXED, MACHINES, NETWORK, OTHER_PORT, POOLS, PORT, Host, six
-from test_calico_image import certificates, image, ok, sh, until
+from engine import image, ok, sh, until
+from test_calico_image import certificates
 
 from components.fabric.calico_objects import calico_objects_yaml
 from components.fabric.policy import policies_yaml

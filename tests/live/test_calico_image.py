@@ -3,32 +3,25 @@
 Needs a Docker engine and root.  Everything made here has the prefix `mc-`.  Prints the figures it measures (pytest -s).
 """
 
-import functools
 import json
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tools.images import image_tags, main
+from engine import EngineHost, image, sh, until
 
 pytestmark = pytest.mark.live
 
-ROOT = Path(__file__).resolve().parents[2]
 APP = "mc-app:latest"  # the base with ping, made here
 NETWORK, ETCD_IP = "172.28.20.0/24", "172.28.20.21"
 HOSTS = {"mc-h1": "172.28.20.11", "mc-h2": "172.28.20.12", "mc-h3": "172.28.20.13"}
 FIXED = "10.66.9.5"
-CAPABILITIES = (
-    "AUDIT_CONTROL", "AUDIT_WRITE", "DAC_READ_SEARCH", "IPC_LOCK", "LEASE", "LINUX_IMMUTABLE", "MKNOD", "NET_ADMIN",
-    "NET_RAW", "SYS_ADMIN", "SYS_CHROOT", "SYS_MODULE", "SYS_NICE", "SYS_PTRACE", "SYS_TIME", "SYSLOG",
-)  # fmt: skip
 OBJECTS = """
 apiVersion: projectcalico.org/v3
 kind: BGPConfiguration
@@ -59,42 +52,6 @@ spec:
 """
 
 
-@functools.cache
-def image(name: str) -> str:
-    """The image to test: AERIE_TEST_<NAME>, or the one of this checkout, built if it is missing."""
-    if given := os.environ.get(f"AERIE_TEST_{name.upper()}"):
-        return given
-    assert main(["build", name]) == 0
-    return f"aerie/{name}:{image_tags(ROOT)[name]}"
-
-
-def sh(*words: str, check: bool = True, timeout: float = 180) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=timeout, check=False)
-    if check and done.returncode != 0:
-        raise AssertionError(f"{' '.join(words[:6])} ...: {done.stderr or done.stdout}")
-    return done.stdout.strip()
-
-
-def ok(*words: str) -> bool:
-    try:
-        return subprocess.run(words, capture_output=True, timeout=10, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
-
-
-def until(what: Callable[[], Any], seconds: float, why: str, pause: float = 0.1) -> float:
-    """Wait until `what()` is true; seconds it took."""
-    start = time.monotonic()
-    while time.monotonic() - start < seconds:
-        try:
-            if what():
-                return time.monotonic() - start
-        except (AssertionError, ValueError, KeyError):
-            pass
-        time.sleep(pause)
-    raise AssertionError(f"not within {seconds} s: {why}")
-
-
 def certificates(folder: Path, etcd: str = ETCD_IP) -> None:
     def openssl(*words: str) -> None:
         subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
@@ -112,28 +69,8 @@ def certificates(folder: Path, etcd: str = ETCD_IP) -> None:
                 "2", "-extfile", "ext", "-out", f"{name}.crt")  # fmt: skip
 
 
-class Host:
-    """One machine with its own Docker engine."""
-
-    def __init__(self, name: str, address: str, folder: Path) -> None:
-        self.name, self.address, self.folder = name, address, folder
-
-    def up(self) -> None:
-        caps = [w for c in CAPABILITIES for w in ("--cap-add", c)]
-        sh("docker", "run", "-d", "--name", self.name, "--hostname", self.name, *caps,
-           "--security-opt", "apparmor=unconfined", "--security-opt", "seccomp=unconfined",
-           "--security-opt", "systempaths=unconfined", "--cgroupns", "private", "--device", "/dev/net/tun",
-           "-v", f"{self.name}-docker:/var/lib/docker", "-v", f"{self.folder}/machine:/etc/aerie/machine",
-           "-v", f"{self.folder}/calico:/etc/aerie/calico:ro", "-v", f"{self.folder}/images.tar:/images.tar:ro",
-           "--tmpfs", "/run:exec", "--network", "mc-c", "--ip", self.address, image("machine"))  # fmt: skip
-        self.docker_up()
-        self.d("load", "-q", "-i", "/images.tar")
-
-    def docker_up(self) -> None:
-        until(lambda: ok("docker", "exec", self.name, "docker", "info"), 60, f"dockerd on {self.name}")
-
-    def d(self, *words: str, check: bool = True) -> str:
-        return sh("docker", "exec", self.name, "docker", *words, check=check)
+class Host(EngineHost):
+    """One of the three machines."""
 
     def calico(self) -> None:
         env = {
@@ -167,9 +104,6 @@ class Host:
 
     def address_of(self, name: str, network: str = "calico") -> str:
         return self.d("inspect", "-f", f"{{{{.NetworkSettings.Networks.{network}.IPAddress}}}}", name)
-
-    def pings(self, name: str, address: str) -> bool:
-        return ok("docker", "exec", self.name, "docker", "exec", name, "ping", "-n", "-c1", "-W1", address)
 
     def state(self, name: str) -> str:
         return self.d("inspect", "-f", "{{.State.Status}}", name, check=False)
@@ -211,7 +145,7 @@ def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
                            check=True)  # fmt: skip
             shutil.copy(own / "machine/ssh_host_ed25519_key.pub", own / "machine/authorized_keys")
             (own / "images.tar").hardlink_to(folder / "images.tar")
-            hosts[name] = Host(name, address, own)
+            hosts[name] = Host(name, address, "mc-c", own)
             hosts[name].up()
         # One node before etcd is there: it has to wait, with its driver answering.
         hosts["mc-h1"].calico()
@@ -323,7 +257,7 @@ def test_taken_from_a_dead_machine_and_kept_when_it_returns(nodes: Nodes, dead: 
         assert h3.pings("mm", FIXED)
     assert moved < 2
     sh("docker", "start", dead)
-    h2.docker_up()
+    h2.engine_up()
     lost = 0
     end = time.monotonic() + 45
     while time.monotonic() < end:
@@ -368,7 +302,7 @@ def test_machine_restarts_with_its_containers(nodes: Nodes) -> None:
     h1.run("keeper", "--restart", "always")
     start = time.monotonic()
     sh("docker", "restart", "-t", "30", "mc-h1")
-    h1.docker_up()
+    h1.engine_up()
     up = time.monotonic() - start
     until(lambda: h1.state("keeper") == "running", 60, "the container is back")
     address = h1.address_of("keeper")

@@ -21,7 +21,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_mesos_image import image, sh, until
+from engine import image
+from test_mesos_image import sh, until
 
 pytestmark = pytest.mark.live
 

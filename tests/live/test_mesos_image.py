@@ -5,10 +5,8 @@ the prefix `mc-`, or `mesos-` (Mesos' own containers).
 """
 
 import base64
-import functools
 import http.client
 import json
-import os
 import shutil
 import socket
 import ssl
@@ -22,27 +20,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tools.images import image_tags, main
+from engine import image
 
 Json = dict[str, Any]
 
 pytestmark = pytest.mark.live
 
-ROOT = Path(__file__).resolve().parents[2]
 HOST, MASTER, ZK = "172.28.10.1", "172.28.10.11", "172.28.10.21"
 ZK_SECRET = "zookeeper-password"
 ADMIN = ("admin", "admin-secret")
 TERMINAL = {"TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_LOST", "TASK_ERROR", "TASK_GONE", "TASK_DROPPED"}
-
-
-@functools.cache
-def image(name: str) -> str:
-    """The image to test: AERIE_TEST_<NAME>, or the one of this checkout, built if it is missing."""
-    if given := os.environ.get(f"AERIE_TEST_{name.upper()}"):
-        return given
-    assert main(["build", name]) == 0
-    return f"aerie/{name}:{image_tags(ROOT)[name]}"
 
 
 def sh(*words: str, check: bool = True, timeout: float = 120) -> str:

@@ -22,7 +22,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from test_mesos_image import TERMINAL, basic, certificates, image, sh, until
+from engine import image
+from test_mesos_image import TERMINAL, basic, certificates, sh, until
 
 from components.batch.mesos_role import Provider
 from components.cluster import mesos
