@@ -142,6 +142,17 @@ def test_what_is_waited_for() -> None:
     assert away(before) == {"bari": 4}
 
 
+def test_members_of_a_lost_quorum_are_not_waited_for_until_enough_may_be_there() -> None:
+    """All members of ZooKeeper ran out of memory: the first that gets more serves nobody, the second does."""
+    none = {f"{site}.keeper": {"mode": ""} for site in SITES}
+    lost = wanted(judge(SITES, ends(SITES, change=none)), "torino", {"zookeeper"}, ())
+    assert {part for part, there in lost.items() if not there} == {"zookeeper", "mesos-master", "marathon"}
+    assert lost["etcd"] == frozenset(SITES), "the others are"
+    one = {k: v for k, v in none.items() if k != "torino.keeper"}
+    again = wanted(judge(SITES, ends(SITES, change=one)), "cnaf", {"zookeeper"}, ())
+    assert again["zookeeper"] == {"torino", "cnaf"} and again["marathon"] == frozenset(SITES)
+
+
 # -- rolling
 
 
@@ -220,6 +231,12 @@ def test_a_site_that_is_not_whole_yet_comes_first() -> None:
     land = Farmland([["cnaf"], []])
     roll([etcd("torino"), of("cnaf", change("cnaf", "cnaf-front-end-etcd", "create"))], FARM, land.hands())
     assert land.did[:3] == ["look", "up cnaf", "look"] and land.ups == ["up cnaf", "up torino"]
+
+
+def test_a_quorum_that_is_lost_is_mended_member_by_member() -> None:
+    land = Farmland([list(SITES)] * 3 + [["cnaf", "bari"]] * 2 + [["bari"]] * 2 + [[]])
+    roll([etcd(site) for site in SITES], FARM, land.hands())
+    assert land.ups == ["up torino", "up cnaf", "up bari"]
 
 
 def test_a_member_that_just_starts_is_waited_for() -> None:

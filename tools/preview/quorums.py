@@ -201,9 +201,16 @@ def refusals(health: Health, site: str, parts: Collection[str]) -> list[str]:
 
 
 def wanted(health: Health, site: str, away: Collection[str], gone: Collection[str]) -> dict[str, Sites]:
-    """Which members there must be once the site is changed: those that are good now, and those that come back."""
+    """Which members there must be once the site is changed: those that are good now, and those that come back.
+
+    Of a quorum that stays lost, as the other members are still to be mended, none is waited for, nor of what needs ZooKeeper if it is
+    that one: a member alone serves nobody."""
     out = {part: q.good - ({site} if part in gone else set()) for part, q in health.quorums.items()}
-    return {part: good | ({site} if part in away else set()) for part, good in out.items()}
+    out = {part: good | ({site} if part in away else set()) for part, good in out.items()}
+    lost = {part for part, q in health.quorums.items() if len(q.good) < q.needed and len(out[part]) < q.needed}
+    if "zookeeper" in lost:
+        lost |= {"mesos-master", "marathon"}
+    return {part: frozenset() if part in lost else there for part, there in out.items()}
 
 
 def missing(health: Health, members: Mapping[str, Collection[str]], agents: Collection[str] = ()) -> list[str]:
