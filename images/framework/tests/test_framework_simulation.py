@@ -30,7 +30,9 @@ def test_two_pools_on_one_cluster_with_faults(seed: int) -> None:
 @pytest.mark.parametrize(
     "seed",
     seeds(
-        [5049],  # each claimed what was left of its share, which was too little for anything, and forbade the other all the rest
+        [
+            5049
+        ],  # each claimed what was left of its share, which was too little for anything, and forbade the other all the rest
         [
             5045,  # each had taken the room of the other's submit node
             5079,
