@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 
 from tools.image_tags import image_tags
 
+from . import yaml_text
 from .batch.quorum import require_quorum
 from .federation import Federation, FederationArgs
 from .host import host_networks
@@ -39,7 +39,7 @@ def configuration(namespace: str) -> dict[str, Any]:
     prefix = f"{namespace}:"
     values = {k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)}
     return {
-        k: v if k in (TOKEN, PASSWORD) else yaml.safe_load(v) for k, v in values.items()
+        k: v if k in (TOKEN, PASSWORD) else yaml_text.load(v) for k, v in values.items()
     }  # texts, whatever is in them
 
 

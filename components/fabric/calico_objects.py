@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-import yaml
-
+from .. import yaml_text
 from ..iaas.machine import Machine
 from ..spec.dual_stack import MIXED, twin_network
 from ..spec.model import Federation
@@ -126,4 +125,4 @@ def calico_objects(federation: Federation, site: str) -> list[dict[str, Any]]:
 
 def calico_objects_yaml(federation: Federation, site: str) -> str:
     """The same as calicoctl reads it."""
-    return yaml.safe_dump_all(calico_objects(federation, site), sort_keys=True)
+    return yaml_text.dump_all(calico_objects(federation, site), sort_keys=True)

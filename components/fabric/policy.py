@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-import yaml
-
+from .. import yaml_text
 from ..batch.role_containers import POOL_LABEL, ROLE_LABEL
 from ..spec import addresses
 from ..spec.dual_stack import NEVER_OUTSIDE6, twin, twin_network
@@ -153,7 +152,7 @@ def pool_policies(federation: Federation, name: str, pool: Pool) -> list[Object]
 
 def policies_yaml(federation: Federation, name: str, pool: Pool) -> str:
     """The same as calicoctl reads it; the same text for the same configuration."""
-    return yaml.safe_dump_all(pool_policies(federation, name, pool), sort_keys=True)
+    return yaml_text.dump_all(pool_policies(federation, name, pool), sort_keys=True)
 
 
 def _own(federation: Federation, name: str, pool: Pool) -> Object:

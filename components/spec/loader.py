@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from .. import yaml_text
 from .fields import ADDRESS_FORM, IPV6_FORM, NETWORK_FORM
 from .model import Federation, SiteStack
 from .problems import Problem
@@ -29,8 +30,8 @@ KINDS = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as PyYAML reads it, but a key that is there twice is an error: the first would be lost without a word."""
+class _OnceEach:
+    """For a loader: a key that is there twice is an error, since the first would be lost without a word."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -39,7 +40,16 @@ class _Loader(yaml.SafeLoader):
             if name in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} is there twice", key.start_mark)
             seen.add(name)
-        return super().construct_mapping(node, deep)
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)  # type: ignore[misc]
+        return mapping
+
+
+class _Loader(_OnceEach, yaml_text.SafeLoader):  # type: ignore[misc]
+    """The fast one; its words for what is no YAML are libyaml's."""
+
+
+class _TellingLoader(_OnceEach, yaml.SafeLoader):
+    """PyYAML's own, whose words for it are always the same."""
 
 
 def parse(model: type[M], data: Any, file: str, place: str = "") -> tuple[M | None, list[Problem]]:
@@ -127,7 +137,11 @@ def _known_keys_in_collection(model: type[BaseModel], loc: tuple[int | str, ...]
 def read_yaml(path: Path) -> tuple[Any, list[Problem]]:
     """What `path` holds, or a problem in plain words if it is missing or no YAML."""
     try:
-        return yaml.load(path.read_text(), _Loader), []  # noqa: S506 - a SafeLoader
+        text = path.read_text()
+        try:
+            return yaml.load(text, _Loader), []  # noqa: S506 - a SafeLoader
+        except yaml.YAMLError:
+            return yaml.load(text, _TellingLoader), []  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
         return None, [
             Problem(path.name, "(whole file)", "the file is missing", f"write it beside Pulumi.yaml, in {path.parent}")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import yaml
 
+from .. import yaml_text
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -36,7 +38,7 @@ class ConfigError(Exception):
 def line_of(text: str, place: tuple[str | int, ...]) -> int | None:
     """The line (from 1) of the deepest node of `place` that the YAML `text` has, or None."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml_text.compose(text)
     except yaml.YAMLError:
         return None
     line = None

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from typer import testing
 from typer.testing import CliRunner
 
 from aerie import environment
 from aerie.__main__ import application
 
 DATA = Path(__file__).parent / "data" / "cli"
+
+
+# Made once: to make the command of the application takes longer than most commands, and CliRunner would for each.
+the_application = functools.cache(application)
+setattr(testing, "_get_command", functools.cache(testing._get_command))  # noqa: B010
 
 
 @dataclass
@@ -23,7 +30,7 @@ class Clone:
 
     def run(self, *arguments: str, answers: str = "") -> tuple[int, str]:
         """Exit status, and all that was said."""
-        done = CliRunner().invoke(application(), list(arguments), input=answers, prog_name="aerie")
+        done = CliRunner().invoke(the_application(), list(arguments), input=answers, prog_name="aerie")
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return done.exit_code, done.output

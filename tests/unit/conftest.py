@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from components import program
+from components import program, yaml_text
 from components.spec.loader import read_yaml, stack_values
 from components.spec.rules import GRAFANA_PASSWORD, HISTORY_PASSWORDS, PASSWORDS
 from components.spec.validate import Plan, plan
@@ -81,9 +80,9 @@ class Checkout:
     def change(self, file: str, change: Callable[[Any], None]) -> Checkout:
         """Changes the data of `file` in place."""
         path = self.root / file
-        data = yaml.safe_load(path.read_text())
+        data = yaml_text.load(path.read_text())
         change(data)
-        path.write_text(yaml.safe_dump(data, sort_keys=False))
+        path.write_text(yaml_text.dump(data, sort_keys=False))
         return self
 
     @property

@@ -31,6 +31,8 @@ PROJECT = "aerie"
 UNWRAPPED = getattr(pickle._Pickler, "_batch_setitems")  # noqa: B009
 # Pulumi tells the engine which line of the program made each resource. No test asks, and it is a quarter of the time of a graph.
 setattr(registration, "_get_stack_trace", source_pb2.StackTrace)  # noqa: B010
+# Nor for what it says to `pulumi up --debug`, which is a message for each step of each resource.
+setattr(pulumi.log, "debug", lambda *_, **__: None)  # noqa: B010
 
 # What only the creation makes known: of each kind of identity, secret or not, and of the IaaS.
 MADE: dict[str, Callable[[str], dict[str, str]]] = {

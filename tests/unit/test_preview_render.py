@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import re
@@ -137,6 +138,7 @@ def test_a_secret_that_changes_is_told_without_its_value() -> None:
 # -- the length of a comment
 
 
+@functools.cache
 def big(number: int, op: str = "create") -> Report:
     diffs = tuple(Diff(f"property{i}", None if op == "create" else "a" * 150, "b" * 150) for i in range(15))
     changes = [Change("torino", op, "docker:index/volume:Volume", f"volume-{i}", diffs) for i in range(number)]  # type: ignore[arg-type]

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from components import yaml_text
+
 from . import scrub
 
 LONGEST = 48  # characters of a value
@@ -65,7 +67,7 @@ def key_changes(old: str, new: str) -> tuple[KeyChange, ...]:
 
     `config:` and `aerie:` are left out of the paths, so that they read as in docs/configuration.md."""
     try:
-        before, after = yaml.safe_load(old) or {}, yaml.safe_load(new) or {}
+        before, after = yaml_text.load(old) or {}, yaml_text.load(new) or {}
     except yaml.YAMLError:
         return ()
     if not isinstance(before, dict) or not isinstance(after, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -66,10 +67,14 @@ def _command(name: str, stack: str) -> Thing:
 
 def thing_of(change: Change) -> Thing:
     """What the resource is."""
-    name, kind, stack = change.name, change.kind, change.stack
-    if change.type in MACHINES:
+    return _thing_of(change.type, change.kind, change.name, change.stack)
+
+
+@functools.cache  # it is asked for many times of each
+def _thing_of(type_: str, kind: str, name: str, stack: str) -> Thing:
+    if type_ in MACHINES:
         return Thing("registry", "", name) if name == "registry" else Thing("machine", name)
-    if change.type.startswith("command:"):
+    if type_.startswith("command:"):
         return _command(name, stack)
     if kind in IDENTITIES:
         return Thing("identity", _owner(name), kind)
@@ -79,7 +84,7 @@ def thing_of(change: Change) -> Thing:
     for wanted, role in (("FrameworkPolicy", "framework"), ("MesosRole", "role")):
         if kind == wanted:
             return Thing(role, stack)  # type: ignore[arg-type]
-    if change.type.startswith("openstack:"):
+    if type_.startswith("openstack:"):
         return Thing("cloud", _owner(name), kind)
     for wanted, role in (("Network", "network"), ("Volume", "volume"), ("RemoteImage", "image")):
         if kind == wanted:

@@ -283,4 +283,8 @@ class Cluster(RuleBasedStateMachine):
 
 
 TestCluster = Cluster.TestCase
-TestCluster.settings = settings(stateful_step_count=14, suppress_health_check=list(HealthCheck))
+TestCluster.settings = settings(
+    max_examples=max(64, settings.default.max_examples if settings.default else 0),
+    stateful_step_count=14,
+    suppress_health_check=list(HealthCheck),
+)

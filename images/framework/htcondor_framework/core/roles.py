@@ -108,15 +108,18 @@ def _insist(cycle: Cycle, task: Task) -> None:
 def started(cycle: Cycle) -> frozenset[str]:
     """What has been up once, as far as anyone remembers."""
     names = set(cycle.view.memory.started)
+    executors = False
     for task in cycle.view.tasks.values():
         if task.is_executor:
-            # There is an executor, so everything before it was up.
-            names.add(EXECUTOR)
-            names.update(t.name for t in cycle.view.roles)
+            executors = True
         elif task.phase is not Phase.LAUNCHING and task.healthy is True:
             names.add(task.name)
             if task.role is Role.SUBMIT:  # healthy: the collector has its ad
                 names.add(EXECUTOR)
+    if executors:
+        # There is an executor, so everything before it was up.
+        names.add(EXECUTOR)
+        names.update(t.name for t in cycle.view.roles)
     if cycle.pool is not None and cycle.pool.schedd:
         names.add(EXECUTOR)
     return frozenset(names)

@@ -51,20 +51,19 @@ def _why(d: Demand, left: int, coming: int, now: Circumstances) -> tuple[str, bo
 
 def _no_room(d: Demand, now: Circumstances) -> tuple[str, bool]:
     elastic = now.policy.elastic if now.policy is not None else None
-    wish = _wish(d)
+    takes = d.takes
     there = [s for p, s in now.largest_there.items() if p in d.group.places]
-    could = any(d.takes.fits_in(s) for s in there)
     if now.policy is None:
         return "the pool has no policy yet", False
     if elastic is None:
-        if could:
+        if any(takes.fits_in(s) for s in there):
             return "the pool has no elastic executors: they wait for room on the fixed ones", False
-        return f"{wish}; no executor is so large, and the pool has no elastic ones", bool(there)
-    short = _shortage(d.takes, elastic.largest)
+        return f"{_wish(d)}; no executor is so large, and the pool has no elastic ones", bool(there)
+    short = _shortage(takes, elastic.largest)
     if short:
-        if could:
-            return f"{wish}; they wait for room on an executor that is there, new ones have {short} at most", False
-        return f"{wish}; the largest executor has {short}", True
+        if any(takes.fits_in(s) for s in there):
+            return f"{_wish(d)}; they wait for room on an executor that is there, new ones have {short} at most", False
+        return f"{_wish(d)}; the largest executor has {short}", True
     if now.start_held:
         return now.start_held, False
     places = sorted(d.group.places - now.drained)
@@ -73,10 +72,10 @@ def _no_room(d: Demand, now: Circumstances) -> tuple[str, bool]:
     rooms = [now.overhead.slots(now.known[p]) for p in places if p in now.known]
     if not rooms:
         return f"no offer from {listed(places, 'or')}", False
-    shortages = [_shortage(d.takes, room) for room in rooms]
+    shortages = [_shortage(takes, room) for room in rooms]
     if all(shortages):
         best = max(range(len(rooms)), key=lambda n: (rooms[n], shortages[n]))
-        return f"{wish}; the largest offer is {shortages[best]}", False
+        return f"{_wish(d)}; the largest offer is {shortages[best]}", False
     if now.scale.limit and now.scale.start == 0:
         return now.scale.limit, False
     if all(p in now.full for p in places):
@@ -84,7 +83,7 @@ def _no_room(d: Demand, now: Circumstances) -> tuple[str, bool]:
     if now.placed and now.scale.limit:
         return now.scale.limit, False
     # Some were to be started and none was: whatever is offered now is too small for these.
-    return f"{wish}; no offer from {listed(places, 'or')} has so much room now", False
+    return f"{_wish(d)}; no offer from {listed(places, 'or')} has so much room now", False
 
 
 def _at_max(places: list[str], elastic: Elastic) -> str:
