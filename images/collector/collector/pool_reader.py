@@ -81,6 +81,7 @@ GROUPS = 200  # kinds of jobs whose requirements are looked at, those of the mos
 CHUNK = 250  # slots whose whole ads are here at a time, of which each takes some 20 kB
 MATCHING = 2.0  # seconds of CPU for it: what was not looked at until then is not known
 PATIENCE = 30  # seconds for one answer
+QUICKLY = 5.0  # seconds: what fails within them is asked for once more
 MEMORY = 400_000_000  # bytes that one answer may take, beside what is there before
 
 
@@ -257,10 +258,14 @@ def counts(bindings: Bindings) -> dict[str, int]:
 
 
 def twice(ask: Callable[[], Told]) -> Told:
-    """A daemon that was started anew does not know our session any more, which the bindings notice by failing."""
+    """A daemon that was started anew does not know our session any more, which the bindings notice by failing at once. One that is
+    too busy to answer is not asked again."""
+    begun = time.monotonic()
     try:
         return ask()
     except Exception:
+        if time.monotonic() - begun > QUICKLY:
+            raise
         return ask()
 
 

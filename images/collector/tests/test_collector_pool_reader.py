@@ -196,8 +196,10 @@ def test_what_fails_is_an_answer() -> None:
     assert "error" in json.loads(pool_reader.answer(Bindings(), "counts"))  # type: ignore[arg-type]
 
 
-def test_a_daemon_that_was_started_anew_is_asked_twice() -> None:
-    answers: list[Any] = [OSError("no session"), 1, OSError("away"), OSError("still away")]
+def test_a_daemon_that_was_started_anew_is_asked_twice_and_one_that_is_busy_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers: list[Any] = [OSError("no session"), 1, OSError("away"), OSError("still away"), OSError("busy"), 2]
 
     def ask() -> Any:
         found = answers.pop(0)
@@ -208,3 +210,7 @@ def test_a_daemon_that_was_started_anew_is_asked_twice() -> None:
     assert pool_reader.twice(ask) == 1
     with pytest.raises(OSError, match="still away"):
         pool_reader.twice(ask)
+    monkeypatch.setattr(pool_reader, "QUICKLY", 0.0)
+    with pytest.raises(OSError, match="busy"):
+        pool_reader.twice(ask)
+    assert answers == [2]
