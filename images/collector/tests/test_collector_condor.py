@@ -248,3 +248,19 @@ def test_an_old_answer_is_no_longer_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(pool.values()) == 3
     monkeypatch.setattr(pools, "STALE", 0.0)
     assert pool.values() == {}
+
+
+def test_the_reader_gets_no_right_and_no_secret_of_the_container() -> None:
+    started: list[list[str]] = []
+
+    class Engine:
+        def start(self, container: str, command: list[str]) -> Any:
+            started.append(command)
+            raise OSError("no engine here")
+
+    with pytest.raises(OSError, match="no engine here"):
+        pools.reader(Engine(), "abc").ask("all")  # type: ignore[arg-type]
+    (command,) = started
+    assert command[:3] == ["setpriv", "--bounding-set=-all,+setuid,+setgid", "--no-new-privs"]
+    assert command[3:5] == ["env", "-i"], "with nothing of the container's environment"
+    assert command[command.index("python3") + 1] == "-I" and command[-1] == "aerie-pool-reader"
