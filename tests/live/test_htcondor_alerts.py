@@ -90,6 +90,6 @@ def test_a_full_spool_and_a_busy_schedd_fire_and_end(pool: Pool, collector: Pool
     assert alert["labels"]["kind"] == "schedds" and alert["labels"]["daemon"].startswith("172-27-8-11")
     assert 0.95 < alert["value"] <= 1.01
     waited("spool_nearly_full ends", collector, "spool_nearly_full", False, empty, 120 + 60 + 60)
-    pool.inside(NODE, "pkill -f load.py")
+    pool.inside(NODE, "pkill -u alice python3")
     rest = time.monotonic()
     waited("daemon_overloaded ends", collector, "daemon_overloaded", False, rest, 120 + 60 + 180)
