@@ -1,8 +1,8 @@
-"""The machine's Docker engine, by its socket: which containers there are, what they use, and a shell that stays in one of them.
+"""The machine's Docker engine, by its socket: which containers there are, what they use, and a process that stays in one of them.
 
-A new process in a container costs the engine some 50 ms of CPU, a line to a shell that is there already nothing. So each question
-that a container answers (BIRD's, the VPN's) has its shell, which is started once and told to ask again every round. What is asked is
-fixed here in the code.
+A new process in a container costs the engine some 50 ms of CPU, a line to one that is there already nothing. So each question
+that a container answers (BIRD's, the VPN's) has its shell, which is started once and told to ask again every round; pools have a program
+of Python that does the same. What is asked is fixed here in the code.
 """
 
 from __future__ import annotations
@@ -69,8 +69,12 @@ class Docker:
     def shell(self, container: str, command: str) -> socket.socket:
         """Starts a shell in the container that runs the command for each line it gets, which is in `$word`; its input and output."""
         loop = f"while read -r word; do {command}; s=$?; echo; echo {END} $s; done"
+        return self.start(container, ["sh", "-c", loop])
+
+    def start(self, container: str, command: list[str]) -> socket.socket:
+        """Starts a process in the container; its input and output. It is to end with its input."""
         connection = _Connection(self._path)
-        body = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": False, "Cmd": ["sh", "-c", loop]}
+        body = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": False, "Cmd": command}
         created = _json(connection, "POST", f"/containers/{quote(container)}/exec", body)
         connection.request(
             "POST",
@@ -110,13 +114,16 @@ class Asked:
             raise ValueError(f"no word for a command: {word!r}")
         try:
             if self._stream is None:
-                self._stream = self._docker.shell(self._container, self._command)
+                self._stream = self._start()
                 self._stream.settimeout(self._seconds)
             self._stream.sendall(word.encode() + b"\n")
             return self._answer(self._stream)
         except BaseException:
             self.close()
             raise
+
+    def _start(self) -> socket.socket:
+        return self._docker.shell(self._container, self._command)
 
     def close(self) -> None:
         """The shell ends with its input."""
@@ -141,6 +148,24 @@ class Asked:
                     )
                 return said.decode()
         raise ValueError(f"{self._container}: an answer of more than {MOST} bytes")
+
+
+class Program(Asked):
+    """A program of Python that stays in a container, and answers each word as a shell of `Docker.shell` does. Its text comes by its input, not on
+    its command line, which everybody in the container sees. `before` is a command that starts Python, `called` what the processes' list
+    shows of it."""
+
+    def __init__(
+        self, docker: Docker, container: str, text: str, called: str, before: tuple[str, ...], seconds: float = TIME
+    ) -> None:
+        super().__init__(docker, container, called, seconds)
+        self._text, self._before = text.encode(), before
+
+    def _start(self) -> socket.socket:
+        read = f"import sys; exec(sys.stdin.buffer.read({len(self._text)}))"
+        stream = self._docker.start(self._container, [*self._before, "python3", "-I", "-c", read, self._command])
+        stream.sendall(self._text)
+        return stream
 
 
 def _exactly(stream: socket.socket, size: int) -> bytes:

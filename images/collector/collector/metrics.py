@@ -25,7 +25,8 @@ WAITING = {
     "no_slot": "the pool has no slot at all",
     "too_big": "asks for more than the largest slot has when it is empty, so it will never run",
     "slots_busy": "a slot could hold it, but has not so much free now",
-    "not_matched": "a free slot is big enough: its requirements, a limit, or the user's priority keeps it out",
+    "requirements": "no slot's requirements and its own agree, however free the slots are, so it will never run",
+    "not_matched": "a free slot suits it: the next negotiation, a limit, or the user's priority keeps it out",
 }
 
 

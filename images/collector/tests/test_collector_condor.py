@@ -1,7 +1,8 @@
-"""A pool's metrics from a real answer: two executors, five jobs that sleep and one that is held."""
+"""A pool's metrics from a real pool's ads: two executors, five jobs that sleep and one that is held."""
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -12,14 +13,14 @@ import pytest
 from collector import metrics
 from collector.sources import condor, pools
 
-TEXT = (Path(__file__).parent / "data" / "condor.txt").read_text()
-DISK = "Filesystem 1024-blocks Used Available Capacity Mounted on\noverlay 1000 900 100 90% /var/spool/condor\n"
-EMPTY = f"{condor.MARK}\n{condor.MARK}\n{condor.MARK}\n{DISK}"
+TEXT = (Path(__file__).parent / "data" / "pool.json").read_text()
+POOL = json.loads(TEXT)
+EMPTY: dict[str, Any] = {"ads": [], "jobs": [], "priorities": [], "disk": [1024e3, 921600, 102400]}
 EXECUTORS = {"10-92-6-64.demo.aerie", "10-92-76-192.demo.aerie"}
 
 
 def test_jobs() -> None:
-    found, there = condor.pool("demo", TEXT)
+    found, there = condor.pool("demo", POOL)
     at = "condor.demo.jobs"
     counts = {s: found[f"{at}.totals.{s}.totals.count"] for s in ("idle", "running", "held")}
     assert counts == {"idle": 3, "running": 2, "held": 1}
@@ -30,7 +31,7 @@ def test_jobs() -> None:
 
 
 def test_slots_priorities_and_daemons() -> None:
-    found, _ = condor.pool("demo", TEXT)
+    found, _ = condor.pool("demo", POOL)
     assert found["condor.demo.slots.Dynamic.Claimed.None.demo.Cpus"] == 2
     assert found["condor.demo.slots.Partitionable.totals.TotalSlotCpus"] == 2
     assert found["condor.demo.priorities.demo_aerie.demo.demo.PriorityFactor"] == 1000
@@ -42,17 +43,16 @@ def test_an_empty_pool_has_no_jobs_rather_than_none_known() -> None:
     found, there = condor.pool("demo", EMPTY)
     assert found["condor.demo.jobs.totals.idle.totals.count"] == 0 and there == set()
     assert not [name for name in found if ".users." in name]
-    with pytest.raises(ValueError):
-        condor.pool("demo", "Error: communication error\n")
+    with pytest.raises(ValueError, match="the reader tells nothing of ads, disk"):
+        condor.pool("demo", {"jobs": [], "priorities": []})
 
 
 def test_the_spools_disk() -> None:
     found, _ = condor.pool("demo", EMPTY)
     at = "condor.demo.spool"
     assert {n: found[f"{at}.{n}"] for n in ("size", "free", "fill")} == {"size": 1024e3, "free": 102400, "fill": 0.9}
-    assert condor.pool("demo", TEXT)[0][f"{at}.fill"] == pytest.approx(0.39, abs=0.005)
-    with pytest.raises(ValueError, match="no answer of df"):
-        condor.spool("df: /var/spool/condor: Permission denied\n")
+    assert condor.pool("demo", POOL)[0][f"{at}.fill"] == pytest.approx(0.39, abs=0.001)
+    assert condor.spool([0, 0, 0])["spool.fill"] == 1
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,7 @@ def test_an_attribute_that_htcondor_did_not_evaluate_is_no_number() -> None:
     assert condor.number("/Expr(RequestMemory)/") == 0
 
 
-QUICK = """
-
--- Schedd: 10-76-0-11.demo.aerie : <10.76.0.11:43149?... @ 11/28/26 19:11:10
-Total for query: 7 jobs; 0 completed, 0 removed, 4 idle, 2 running, 1 held, 0 suspended
-Total for all users: 9 jobs; 0 completed, 0 removed, 5 idle, 3 running, 1 held, 0 suspended
-
-"""
+QUICK = '{"idle": 4, "running": 2, "held": 1}\n'
 
 
 def test_what_a_daemon_does_not_know_yet_is_absent() -> None:
@@ -91,23 +85,39 @@ def test_what_a_daemon_does_not_know_yet_is_absent() -> None:
 
 
 def test_numbers_of_jobs() -> None:
-    assert condor.totals(QUICK) == {
+    assert condor.totals(json.loads(QUICK)) == {
         "jobs.totals.idle.totals.count": 4,
         "jobs.totals.running.totals.count": 2,
         "jobs.totals.held.totals.count": 1,
     }
-    for text in ("", "Total for query: 7 jobs; 4 idle"):
-        with pytest.raises(ValueError, match="does not tell how many are"):
-            condor.totals(text)
+    with pytest.raises(ValueError, match="does not tell how many jobs are held, running"):
+        condor.totals({"idle": 4})
+
+
+def test_groups_of_jobs_are_as_many_jobs() -> None:
+    one = {
+        "Owner": "ann",
+        "JobStatus": 2,
+        "JobUniverse": 5,
+        "RequestCpus": 2,
+        "ServerTime": 1000,
+        "JobCurrentStartDate": 900,
+    }
+    assert condor.jobs([one | {"Jobs": 3}]) == condor.jobs([one] * 3)
+    assert condor.jobs([one | {"Jobs": 3}])["jobs.totals.running.totals.cpu_request"] == 6
 
 
 class Asked:
-    """Stands in for the shell in a submit node: what it answers, one after the other."""
+    """Stands in for the reader in a submit node: what it answers to "all", one after the other, and to "counts"."""
 
-    def __init__(self, *answers: str | Exception) -> None:
-        self.answers, self.closed = list(answers), False
+    def __init__(self, *answers: str | Exception, counts: str = QUICK) -> None:
+        self.answers, self.counts, self.closed = list(answers), counts, False
 
-    def ask(self) -> str:
+    def ask(self, word: str) -> str:
+        assert not self.closed
+        return self.counts if word == "counts" else self.all()
+
+    def all(self) -> str:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -119,7 +129,7 @@ class Asked:
 
 def test_who_came_and_went() -> None:
     one = TEXT.replace("10-92-6-64", "10-92-6-65")
-    pool = pools.Pool("demo", Asked(TEXT, one, one), Asked())  # type: ignore[arg-type]
+    pool = pools.Pool("demo", Asked(TEXT, one, one))  # type: ignore[arg-type]
     seen = []
     for _ in range(3):
         pool.ask()
@@ -129,7 +139,7 @@ def test_who_came_and_went() -> None:
 
 
 def test_every_metric_of_a_pool_is_read_and_no_other() -> None:
-    pool = pools.Pool("demo", Asked(TEXT), Asked(QUICK))  # type: ignore[arg-type]
+    pool = pools.Pool("demo", Asked(TEXT))  # type: ignore[arg-type]
     pool.ask()
     named = {name: metrics.known(name) for name in pool.values()}
     assert [name for name, metric in named.items() if metric is None] == []
@@ -161,24 +171,13 @@ def until(condition: Callable[[], Any]) -> Any:
     return found
 
 
-def in_turn(whole: Asked, quick: Any = None) -> Callable[..., Any]:
-    """Makes pools' shells: the one that tells all, and the one that counts jobs."""
-
-    class Always:
-        def ask(self) -> str:
-            return QUICK
-
-        def close(self) -> None:
-            pass
-
-    def make(docker: Any, container: str, command: str, seconds: float) -> Any:
-        return (quick or Always()) if command == condor.QUICK else whole
-
-    return make
+def in_each(asked: Asked) -> Callable[..., Any]:
+    """Makes pools' readers: always the same."""
+    return lambda docker, container: asked
 
 
 def test_the_numbers_of_jobs_are_told_before_all_else_and_newer(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = pools.Pool("demo", Asked(TEXT), Asked(QUICK))  # type: ignore[arg-type]
+    pool = pools.Pool("demo", Asked(TEXT))  # type: ignore[arg-type]
     pool.count()
     counted = pool.values()
     assert counted["condor.demo.jobs.totals.idle.totals.count"] == 4 and len(counted) == 3
@@ -189,23 +188,30 @@ def test_the_numbers_of_jobs_are_told_before_all_else_and_newer(monkeypatch: pyt
 
 
 def test_numbers_that_are_not_told_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pools, "Asked", in_turn(Asked(TEXT), Asked(ValueError("condor_q in abc: exit 1"))))
-    with pytest.raises(pools.Partly, match="pool demo: condor_q in abc"):
+    asked = Asked(TEXT, counts='{"error": "OSError: Failed to fetch ads from schedd"}')
+    monkeypatch.setattr(pools, "reader", in_each(asked))
+    with pytest.raises(pools.Partly, match="pool demo: its reader: OSError: Failed to fetch ads from schedd"):
         pools.Pools(Docker({"abc": "demo"})).read()  # type: ignore[arg-type]
 
 
 def test_a_pool_that_is_slow_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    answer, asked = threading.Event(), Asked()
+    answer, begun, asked = threading.Event(), threading.Event(), Asked()
 
-    def ask() -> str:
+    def slow() -> str:
+        begun.set()
         assert answer.wait(10)
         return TEXT
 
-    asked.ask = ask  # type: ignore[method-assign]
-    monkeypatch.setattr(pools, "Asked", in_turn(asked))
+    asked.all = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(pools, "reader", in_each(asked))
+    monkeypatch.setattr(pools, "QUICKLY", 0.1)
     docker = Docker({"abc": "demo"})
     source = pools.Pools(docker)  # type: ignore[arg-type]
-    assert len(source.read()) == len(source.read()) == 3, "the numbers of jobs alone"
+    source.read()
+    assert begun.wait(10)
+    assert len(source.read()) == len(source.read()) == 3, (
+        "the numbers of jobs alone, which wait behind the other question now"
+    )
     answer.set()
     found = until(lambda: len(source.read()) > 3 and source.read())
     assert found["condor.demo.executors.count"] == 2
@@ -215,8 +221,8 @@ def test_a_pool_that_is_slow_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_pool_that_fails_is_an_error_once_and_the_last_answer_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Asked(TEXT, ValueError("condor_status in abc: exit 1"))
-    monkeypatch.setattr(pools, "Asked", in_turn(asked))
+    asked = Asked(TEXT, '{"error": "RuntimeError: Failed communication with collector."}')
+    monkeypatch.setattr(pools, "reader", in_each(asked))
     monkeypatch.setattr(pools, "EVERY", 0.0)
     source = pools.Pools(Docker({"abc": "demo"}))  # type: ignore[arg-type]
     until(lambda: len(source.read()) > 3)
@@ -229,12 +235,12 @@ def test_a_pool_that_fails_is_an_error_once_and_the_last_answer_stands(monkeypat
         return None
 
     partly = until(failed)
-    assert partly.count == 1 and "pool demo: condor_status in abc" in str(partly)
+    assert partly.count == 1 and "pool demo: its reader: RuntimeError: Failed comm" in str(partly)
     assert partly.values["condor.demo.executors.count"] == 2
 
 
 def test_an_old_answer_is_no_longer_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = pools.Pool("demo", Asked(TEXT), Asked(QUICK))  # type: ignore[arg-type]
+    pool = pools.Pool("demo", Asked(TEXT))  # type: ignore[arg-type]
     pool.ask()
     assert pool.values()
     pool.count()
@@ -242,3 +248,19 @@ def test_an_old_answer_is_no_longer_told(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(pool.values()) == 3
     monkeypatch.setattr(pools, "STALE", 0.0)
     assert pool.values() == {}
+
+
+def test_the_reader_gets_no_right_and_no_secret_of_the_container() -> None:
+    started: list[list[str]] = []
+
+    class Engine:
+        def start(self, container: str, command: list[str]) -> Any:
+            started.append(command)
+            raise OSError("no engine here")
+
+    with pytest.raises(OSError, match="no engine here"):
+        pools.reader(Engine(), "abc").ask("all")  # type: ignore[arg-type]
+    (command,) = started
+    assert command[:3] == ["setpriv", "--bounding-set=-all,+setuid,+setgid", "--no-new-privs"]
+    assert command[3:5] == ["env", "-i"], "with nothing of the container's environment"
+    assert command[command.index("python3") + 1] == "-I" and command[-1] == "aerie-pool-reader"

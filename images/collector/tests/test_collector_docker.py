@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from collector.docker import Asked, Docker
+from collector.docker import Asked, Docker, Program
 
 
 class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -144,3 +144,19 @@ def test_a_container_that_ends_is_an_error_and_asked_anew(docker: Docker, engine
 def test_no_engine(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         Docker(str(tmp_path / "none")).services()
+
+
+def test_a_program_comes_by_its_input_and_answers_words(docker: Docker, engine: Engine) -> None:
+    text = (
+        "import sys\nsaid = 0\n"
+        "while word := sys.stdin.buffer.readline().decode().strip():\n"
+        "    said += 1\n"
+        "    print(f'{word} {said}\\n\\n@@aerie 0', flush=True)\n"
+    )
+    asked = Program(docker, "abc", text + "# " + "x" * 100_000, "reader", ("env", "-i", "PATH=/usr/bin:/bin"))
+    assert [asked.ask("counts"), asked.ask("all")] == ["counts 1\n", "all 2\n"]
+    (command,) = engine.commands
+    assert command[:4] == ["env", "-i", "PATH=/usr/bin:/bin", "python3"] and command[-1] == "reader"
+    assert len(" ".join(command)) < 200, "its text is not on its command line"
+    asked.close()
+    assert engine.shells[0].wait(5) == 0, "it ends with its input"

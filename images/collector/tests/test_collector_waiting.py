@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from collector.metrics import WAITING
-from collector.sources import condor
 from collector.sources.waiting import TODO, largest, waiting
 
 FILES = sorted((Path(__file__).parent / "data" / "waiting").glob("*.json"))
@@ -26,13 +25,10 @@ def test_every_reason_is_seen_in_some_file_and_says_what_to_do() -> None:
     assert all(WAITING.values()) and all(TODO.values())
 
 
-def test_a_jobs_line() -> None:
-    line = "1 5 1795877730 1795877765 undefined 1795877730 2 1.5E+02 10240 error undefined 0 1 ann"
-    found = condor.job(line)
-    assert (found["Owner"], found["RequestCpus"], found["RequestMemory"], found["QDate"]) == ("ann", 2, 150, 1795877730)
-    assert not {"RequestGPUs", "JobCurrentStartDate", "MemoryUsage"} & set(found)
-    with pytest.raises(ValueError, match="no line of condor_q"):
-        condor.job("1 5 ann")
+def test_a_group_counts_as_its_jobs() -> None:
+    case = json.loads((FILES[0].parent / "requirements.json").read_text())
+    told = waiting([job | {"Jobs": 7} for job in case["jobs"]], case["ads"])
+    assert told == {reason: 7 * n for reason, n in case["waiting"].items()}
 
 
 def test_shapes_that_fit_into_others_are_left_out() -> None:

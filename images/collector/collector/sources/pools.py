@@ -1,5 +1,5 @@
 """The HTCondor pools whose submit node is on this front-end: asked once a minute in that very container, and every round how many jobs
-there are of each state. All of it is told every round.
+there are of each state, by one reader that stays there (pool_reader.py). All of it is told every round.
 
 Nothing of a pool is reached over the network: its policy stays as it is, and no token is needed beyond those that the submit node has.
 """
@@ -7,11 +7,15 @@ Nothing of a pool is reached over the network: its policy stays as it is, and no
 from __future__ import annotations
 
 import json
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-from ..docker import Asked, Docker
+from .. import pool_reader
+from ..docker import Asked, Docker, Program
 from ..metrics import part
 from . import Partly, condor
 
@@ -22,6 +26,18 @@ EVERY, PATIENCE, OLD = (
     45.0,
     180.0,
 )  # seconds: between two questions, for one answer, until an answer is no longer told
+TEXT = Path(pool_reader.__file__).read_text()
+# What the reader keeps of root's rights is to become another user. Of the container's environment, which holds the pool's secrets, it has
+# nothing; it is told where root's tokens are, since the bindings look for a user's.
+AS = (
+    *("setpriv", "--bounding-set=-all,+setuid,+setgid", "--no-new-privs", "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"),
+    *("LANG=C.UTF-8", "MALLOC_ARENA_MAX=1", "_CONDOR_SEC_TOKEN_DIRECTORY=/etc/condor/tokens.d", "_CONDOR_QUERY_TIMEOUT=5"),
+)  # fmt: skip
+
+
+def reader(docker: Docker, container: str) -> Program:
+    """What reads the pool of that submit node."""
+    return Program(docker, container, TEXT, "aerie-pool-reader", AS, PATIENCE)
 
 
 def submit_nodes(docker: Docker) -> dict[str, str]:
@@ -34,8 +50,9 @@ def submit_nodes(docker: Docker) -> dict[str, str]:
 class Pool:
     """One pool: its last answers, and who came and went since the collector's start."""
 
-    def __init__(self, name: str, asked: Asked, quick: Asked) -> None:
-        self.name, self._asked, self._quick = name, asked, quick
+    def __init__(self, name: str, asked: Asked) -> None:
+        self.name, self._asked = name, asked
+        self._one = threading.Lock()  # the reader answers one question at a time
         self._counts: dict[str, float] = {}
         self._counted_at = -STALE
         self._values: dict[str, float] = {}
@@ -45,7 +62,7 @@ class Pool:
 
     def ask(self) -> None:
         """Takes some seconds. Raises OSError or ValueError."""
-        values, there = condor.pool(self.name, self._asked.ask())
+        values, there = condor.pool(self.name, self._answer("all"))
         if self._there is not None:
             self._joined += len(there - self._there)
             self._left += len(self._there - there)
@@ -56,10 +73,17 @@ class Pool:
         self._at = time.monotonic()
 
     def count(self) -> None:
-        """Takes less than a second. Raises OSError or ValueError."""
-        found = condor.totals(self._quick.ask())
+        """Takes less than a second, unless it comes behind the other. Raises OSError or ValueError."""
+        found = condor.totals(self._answer("counts"))
         self._counts = {f"condor.{part(self.name)}.{name}": n for name, n in found.items()}
         self._counted_at = time.monotonic()
+
+    def _answer(self, word: str) -> Any:
+        with self._one:
+            found = json.loads(self._asked.ask(word))
+        if "error" in found:
+            raise ValueError(f"its reader: {found['error']}")
+        return found
 
     def values(self) -> dict[str, float]:
         """The last answers, none that is old. The numbers of jobs are newer than what else is told of them."""
@@ -69,7 +93,6 @@ class Pool:
 
     def close(self) -> None:
         self._asked.close()
-        self._quick.close()
 
 
 class Pools:
@@ -92,8 +115,7 @@ class Pools:
             self._counting.pop(container, None)
         for container, name in there.items():
             if container not in self._pools:
-                whole = Asked(self._docker, container, condor.COMMAND, PATIENCE)
-                self._pools[container] = Pool(name, whole, Asked(self._docker, container, condor.QUICK, PATIENCE))
+                self._pools[container] = Pool(name, reader(self._docker, container))
                 self._next[container] = 0.0
         values: dict[str, float] = {}
         troubles = self._count()

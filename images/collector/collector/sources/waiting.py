@@ -1,6 +1,5 @@
-"""Why idle jobs wait: each counted under one of a few reasons, from what it asks for and what slots there are. Pure.
-
-No job's requirements are evaluated here, so `not_matched` is what is left: size alone keeps such a job from nothing.
+"""Why idle jobs wait: each counted under one of a few reasons, from what it asks for, what slots there are, and whether requirements
+agree, as the pool's reader found by HTCondor's own matching. Pure.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from ..metrics import WAITING
 
 Ad = Mapping[str, Any]
 Shape = tuple[float, float, float, float]  # cores, MB, KB, GPUs
+Match = str | None  # "free", "whole" or "none", as pool_reader.py has it; None: it was not looked at
 
 
 # What whoever waits may do, by the reasons of metrics.WAITING.
@@ -21,7 +21,8 @@ TODO = {
     "no_slot": "see why no executor is there: aerie explain, and the pool's apps at Marathon",
     "too_big": "ask for less by condor_qedit (RequestCpus, RequestMemory, RequestDisk, RequestGPUs), or give executors more in the pool's file",
     "slots_busy": "wait, or add executors (executors.count in the pool's file)",
-    "not_matched": "condor_q -better-analyze JOB on the submit node says which",
+    "requirements": "condor_q -better-analyze JOB on the submit node says which part no slot satisfies; condor_qedit JOB Requirements changes it",
+    "not_matched": "wait for the next negotiation; condor_userprio -all shows priorities, condor_q -better-analyze JOB on the submit node the rest",
 }
 CYCLES = 2  # of the negotiator, for which a job counts as new
 PERIOD = 60.0  # seconds: a cycle where no negotiator tells of its own
@@ -77,30 +78,36 @@ def period(ads: Iterable[Ad]) -> float:
 
 
 def waiting(jobs: Iterable[Ad], ads: Iterable[Ad]) -> dict[str, int]:
-    """How many idle jobs wait for each reason, 0 among them. `ads` are those of daemons and slots. A dynamic slot is a part of a
-    partitionable one, and no place of its own."""
+    """How many idle jobs wait for each reason, 0 among them. `jobs` may be groups, each `Jobs` of a kind; `ads` are those of daemons and
+    slots. A dynamic slot is a part of a partitionable one, and no place of its own."""
     ads = list(ads)
     slots = [ad for ad in ads if ad.get("MyType") in ("Machine", "Slot") and ad.get("SlotType") != "Dynamic"]
     whole = largest(map(_whole, slots))
     free = largest(_free(s) for s in slots if s.get("State") == "Unclaimed")
     young = CYCLES * period(ads)
     counts = dict.fromkeys(WAITING, 0)
-    asked: Counter[Shape] = Counter()  # a shape is looked at once, however many jobs have it
+    asked: Counter[tuple[Shape, Match]] = Counter()  # a shape is looked at once, however many jobs have it
     for job in jobs:
         if job.get("JobStatus") != IDLE or job.get("JobUniverse") in ELSEWHERE:
             continue
+        number = int(job.get("Jobs", 1))
         if _number(job.get("ServerTime")) - _number(job.get("QDate")) < young:
-            counts["new"] += 1
+            counts["new"] += number
         else:
-            asked[request(job)] += 1
-    for shape, number in asked.items():
-        counts[_reason(shape, whole, free)] += number
+            asked[request(job), job.get("Match")] += number
+    for (shape, match), number in asked.items():
+        counts[_reason(shape, match, whole, free)] += number
     return counts
 
 
-def _reason(wanted: Shape, whole: list[Shape], free: list[Shape]) -> str:
+def _reason(wanted: Shape, match: Match, whole: list[Shape], free: list[Shape]) -> str:
     if not whole:
         return "no_slot"
     if not any(fits(wanted, slot) for slot in whole):
         return "too_big"
-    return "not_matched" if any(fits(wanted, slot) for slot in free) else "slots_busy"
+    if match == "none":
+        return "requirements"
+    # A free slot that is large enough may be none that the job wants; those that it wants are in use then.
+    if match == "whole" or not any(fits(wanted, slot) for slot in free):
+        return "slots_busy"
+    return "not_matched"
