@@ -36,6 +36,7 @@ from htcondor_framework.core.model import (
     Size,
     SlotState,
 )
+from htcondor_framework.core.placing import PATIENCE
 from htcondor_framework.core.planning import plan
 from htcondor_framework.core.view import FRESH, Launch, Memory, Plan, View
 from hypothesis import given
@@ -184,6 +185,23 @@ def test_fixed_executors_are_spread_over_sites_then_agents() -> None:
     assert max(Counter(x.task.agent for x in result.launches).values()) == 1
     assert {x.task.kind for x in result.launches} == {Kind.FIXED}
     assert {slots(x) for x in result.launches} == {EXECUTOR.fixed}
+
+
+def test_fixed_executors_wait_a_moment_for_the_offers_of_other_sites() -> None:
+    """Those were declined while the submit node started, whose machine alone is offered again at once."""
+    known = {f"{p}-1": (p, LARGEST) for p in SITES} | {"tiny": ("tiny", Size(1, 100, 10))}
+    v = view(policy=policy(3), offers=(offer("a", "bari"),), queue=queue(), pool=pool(), memory=Memory(agents=known))
+    first = plan(v)
+    assert places(first) == ["bari"] and first.wants_offers
+    assert "2 fixed executors wait a moment for offers of cnaf and torino" in first.decisions
+    assert first.wake_at is not None and first.wake_at <= NOW + PATIENCE
+    # Their offers come: each has its own.
+    rest = tuple(offer(p, p) for p in ("torino", "cnaf"))
+    second = plan(dataclasses.replace(v, now=NOW + 1, offers=rest, tasks=first.tasks, memory=first.memory))
+    assert sorted(places(second)) == ["cnaf", "torino"]
+    # They do not: no longer than that.
+    late = dataclasses.replace(v, now=NOW + PATIENCE, tasks=first.tasks, memory=first.memory)
+    assert places(plan(late)) == ["bari", "bari"]
 
 
 def test_a_fixed_executor_waits_for_an_offer_that_is_large_enough() -> None:

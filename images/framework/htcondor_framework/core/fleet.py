@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from . import draining
@@ -109,8 +110,8 @@ def take_back(cycle: Cycle, crew: Crew, jobs: Jobs, sharing: Sharing) -> None:
         draining.take_back(cycle, crew, may)
 
 
-def launch(cycle: Cycle, crew: Crew, jobs: Jobs, cycles: int, sharing: Sharing) -> Fleet:
-    """Starts what may be started. `cycles`: how many in a row wanted more."""
+def launch(cycle: Cycle, crew: Crew, jobs: Jobs, cycles: int, sharing: Sharing, known: Mapping[str, Size]) -> Fleet:
+    """Starts what may be started. `cycles`: how many in a row wanted more; `known`: the largest room known of each place."""
     policy = cycle.view.policy
     assert policy is not None
     fleet = Fleet()
@@ -127,11 +128,14 @@ def launch(cycle: Cycle, crew: Crew, jobs: Jobs, cycles: int, sharing: Sharing) 
         for m in crew.members
     )
     missing = max(0, policy.fixed - fixed)
-    done = place_fixed(cycle, crew, rooms, missing, sharing.allows)
+    done, awaited = place_fixed(cycle, crew, rooms, missing, sharing.allows, known)
     if done:
         cycle.say(f"{counted(done, 'fixed executor')} {_are(done)} started{_where(cycle, Kind.FIXED)}")
     fleet.fixed_short = missing - done
-    if fleet.fixed_short and not sharing.refused:
+    if awaited and not sharing.refused:
+        n = awaited.total()
+        cycle.say(f"{counted(n, 'fixed executor')} wait{_s(n)} a moment for offers of {listed(sorted(awaited))}")
+    elif fleet.fixed_short and not sharing.refused:
         cycle.say(
             f"{counted(fleet.fixed_short, 'fixed executor')} wait{_s(fleet.fixed_short)} for an offer that is large enough"
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .crew import Crew
@@ -11,11 +11,12 @@ from .cycle import Cycle, Room
 from .demand import Demand
 from .filling import Filling, fill
 from .model import Elastic, Kind, Phase, Placement, Role, Size, Task
-from .roles import NODE
+from .roles import EXECUTOR, NODE
 from .scaling import batch_at
 from .view import LAUNCH_WITHIN
 
 _EPSILON = 1e-6
+PATIENCE = 4.0  # seconds: to ask for offers (at most one a second) and Mesos' own second until it makes them
 
 Allows = Callable[[Size], bool]
 
@@ -55,14 +56,29 @@ def launch_executor(cycle: Cycle, room: Room, container: Size, kind: Kind) -> Ta
     return task
 
 
-def place_fixed(cycle: Cycle, crew: Crew, rooms: Sequence[Room], count: int, allows: Allows) -> int:
-    """Launches up to `count` fixed executors, evenly over the sites, then over agents; how many it did."""
+def place_fixed(
+    cycle: Cycle, crew: Crew, rooms: Sequence[Room], count: int, allows: Allows, known: Mapping[str, Size]
+) -> tuple[int, Counter[str]]:
+    """Launches up to `count` fixed executors, evenly over the sites, then over agents. How many it did, and how many wait for offers of
+    sites that have none at hand, by site.
+
+    Offers come one by one too: of a machine that has just started something, while those of all others were declined. They are there
+    for good, so for a moment (`PATIENCE`) a site's turn is kept until its offers, which are asked for anew, are there. `known`: the
+    largest room known of each site."""
     view = cycle.view
     container = view.executor.overhead.container(view.executor.fixed)
+    since = cycle.view.memory.missing_since.get(EXECUTOR, cycle.now)
+    awaited: Counter[str] = Counter()
+    away: set[str] = set()
+    if count > 0:
+        cycle.missing_since[EXECUTOR] = since
+        if cycle.now < since + PATIENCE:
+            away = {p for p, room in known.items() if container.fits_in(room)} - {r.offer.place for r in rooms}
+            away -= view.drain_sites
     members = [m.task for m in crew.members if m.task.kind is Kind.FIXED and m.up]
     sites, agents = Counter(t.place for t in members), Counter(t.agent for t in members)
     done = 0
-    while done < count:
+    while done + awaited.total() < count:
         room = min(
             (r for r in rooms if container.fits_in(r.left)),
             key=lambda r: (
@@ -75,13 +91,20 @@ def place_fixed(cycle: Cycle, crew: Crew, rooms: Sequence[Room], count: int, all
             ),
             default=None,
         )
+        emptiest = min(away, key=lambda p: (sites[p], p), default=None)
+        if emptiest is not None and (room is None or sites[emptiest] < sites[room.offer.place]):
+            sites[emptiest] += 1
+            awaited[emptiest] += 1
+            continue
         if room is None or not allows(container):
             break
         launch_executor(cycle, room, container, Kind.FIXED)
         sites[room.offer.place] += 1
         agents[room.offer.agent] += 1
         done += 1
-    return done
+    if awaited:
+        cycle.wake(since + PATIENCE)
+    return done, awaited
 
 
 class ElasticPlacer:

@@ -45,7 +45,7 @@ def plan(view: View) -> Plan:
         if not view.paused:
             take_back(cycle, crew, jobs, share)
         cycles = _cycles(cycle, jobs)
-        fleet = launch(cycle, crew, jobs, cycles, share)
+        fleet = launch(cycle, crew, jobs, cycles, share, known)
         if not view.paused:
             draining.idle_drains(cycle, crew, jobs.used)
         _say_what_is_not_known(cycle)

@@ -68,7 +68,7 @@ class Memory:
     `started`: roles' names that have run, and "executor". `gave`: executors that were taken away, until when (Unix time) and how
     large: what they leave may not have been taken up yet. `homeless_since`: since when a task of ours has found no room on the only
     machine that it can run on, 0 if none. `made_room`: nodes to until when nothing more is drained there for another pool's.
-    `missing_since`: roles' names that are to be launched, and since when."""
+    `missing_since`: roles' names that are to be launched, and "executor" for fixed ones, and since when."""
 
     wanting: int = 0
     failures: Mapping[str, tuple[int, float]] = field(default_factory=dict)
