@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from collector.buffer import Batch, Buffer
 from collector.alert_rules import RULES
+from collector.buffer import Batch, Buffer
 from collector.graphite import Sender
 from collector.metrics import Metric, known, table
 from test_monitoring_image import Graphite, files
@@ -117,7 +117,16 @@ PARTS = {"role": ("central-manager", "submit", "executor"), "user": ("ann", "ben
          "count_age": ("count_recent", "count_one_hour"), "source": ("etcd", "condor"), "address": ("172_31_1_11", "172_31_2_10"),
          "rule": tuple(rule.name for rule in RULES), "pool": ("demo",), "name": ("demo",), "domain": ("aerie",), "group": ("none",)}  # fmt: skip
 STATES = {"jobs": ("idle", "running", "held"), "slots": ("Claimed", "Unclaimed")}
-SIZES = {"bytes": 3e8, "MB": 6000.0, "KB": 9e5, "ms": 4.0, "s": 90.0, "part of 1": 0.4, "% of a core": 3.0, "cores": 1.5}
+SIZES = {
+    "bytes": 3e8,
+    "MB": 6000.0,
+    "KB": 9e5,
+    "ms": 4.0,
+    "s": 90.0,
+    "part of 1": 0.4,
+    "% of a core": 3.0,
+    "cores": 1.5,
+}
 
 
 def every_metric(points: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Metric]]:
@@ -147,7 +156,7 @@ def wave(name: str, metric: Metric, at: int) -> float:
     """A value that goes up and down, or up only where it is a counter; nothing that anybody would have to look at."""
     if metric.unit == "0 or 1":
         return float(not name.startswith("alerts."))
-    if ".waiting." in name or "_total" in name and "history" in name or ".errors." in name:
+    if ".waiting." in name or ("_total" in name and "history" in name) or ".errors." in name:
         return 0.0
     seed = zlib.crc32(name.encode()) % 1000 / 1000
     if metric.unit.endswith("since its start") or name.endswith("_bytes"):
@@ -273,6 +282,17 @@ class Stage:
     def now(self) -> dict[str, Any]:
         found: dict[str, Any] = self.get("/api/now").json()
         return found
+
+    def asks(self) -> bool:
+        """Whether the page has a connection with Graphite; it gives one up 15 s after an answer."""
+        there = ":".join((bytes(map(int, GRAPHITE.split(".")))[::-1].hex().upper(), f"{8444:04X}"))
+        lines = [line.split() for line in docker("exec", PREFIX + "page", "cat", "/proc/net/tcp").splitlines()[1:]]
+        return any((remote, state) == (there, "01") for _, _, remote, state, *_ in lines)
+
+    def values(self, target: str) -> list[float]:
+        """The last five minutes' values of one series."""
+        (found,) = self.graphite.get("/render", target=target, format="json", **{"from": "-5min"}).json()
+        return [value for value, _ in found["datapoints"] if value is not None]
 
     def change(self, site: str, **values: float) -> None:
         """From now on; in names __ stands for a dot."""

@@ -45,10 +45,16 @@ class Panels:
         try:
             found = json.loads(text)
             if found["version"] != VERSION:
-                raise Mistake(f"{FILE} is of version {found['version']}, and this page reads {VERSION}; use images and stacks of one checkout")
+                raise Mistake(
+                    f"{FILE} is of version {found['version']}, and this page reads {VERSION}; use images and stacks of one checkout"
+                )
             self._boards = {b["name"]: b for b in found["boards"]}
             self._targets = {b["name"]: [_targets(s) for s in b["sections"]] for b in found["boards"]}
-            self.shown: Json = {"version": VERSION, "ranges": list(RANGES), "boards": [_board(b) for b in found["boards"]]}
+            self.shown: Json = {
+                "version": VERSION,
+                "ranges": list(RANGES),
+                "boards": [_board(b) for b in found["boards"]],
+            }
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, Mistake):
                 raise

@@ -65,7 +65,9 @@ def test_answers_come_by_panel_in_the_targets_order_and_without_what_says_nothin
     }
 
 
-@pytest.mark.parametrize("answer", [[{}], [1], [series("torino", (1, 1))], [series("7.0:x", (1, 1))], [{"target": "0.0:x"}]])
+@pytest.mark.parametrize(
+    "answer", [[{}], [1], [series("torino", (1, 1))], [series("7.0:x", (1, 1))], [{"target": "0.0:x"}]]
+)
 def test_answers_that_are_none(answer: Any) -> None:
     with pytest.raises(ValueError, match="no series of a panel"):
         Panels(PANELS).answer(SERVICES, answer)

@@ -263,7 +263,9 @@ async def test_a_section_is_asked_for_by_its_name_and_never_by_a_target(stage: S
     for wrong in ("services/9", "services/-1", "services/x", "none/0", "services/0?range=2h", "services/0?site=*",
                   "services/0?site=x", "pool/0", "pool/0?pool=none", "pool/0?pool=*", "services/%3A"):  # fmt: skip
         said = await (await stage.get(f"/api/panels/{wrong}", 400)).json()
-        assert "there is no" in said["message"] or "write one of" in said["message"] or "has sections" in said["message"]
+        assert (
+            "there is no" in said["message"] or "write one of" in said["message"] or "has sections" in said["message"]
+        )
     assert len(stage.graphite.asked) == 1, "nothing of it came to Graphite"
     stage.graphite.says = OSError("refused")
     assert "no connection" in (await (await stage.get("/api/panels/services/0", 502)).json())["message"]

@@ -99,9 +99,10 @@ function some(id, lines, quiet, panels) {
   const whole = panels.whole.has(id);
   const kept = whole ? lines : lines.filter((line) => !quiet(line)).slice(0, Math.max(LINES, lines.filter((line) => !quiet(line)).length));
   const left = lines.length - kept.length;
-  const button = (left > 0 || whole) && h("button", { type: "button", class: "more", "aria-expanded": String(whole), on: { click: () => panels.turn(id) } },
-    whole ? "fewer" : kept.length ? `and ${left} more, in which nothing is amiss` : `all ${left}: nothing is amiss; show them`);
-  return [kept, button];
+  const button = (text) => h("button", { type: "button", class: "more", "aria-expanded": String(whole), on: { click: () => panels.turn(id) } }, text);
+  if (whole) return [kept, button("fewer")];
+  if (!kept.length) return [kept, h("p", { class: "quiet" }, sign("well"), `All ${left}: nothing is amiss.`, button("show them"))];
+  return [kept, left > 0 && button(`and ${left} more, in which nothing is amiss`)];
 }
 
 function table(id, panel, found, head, panels) {
