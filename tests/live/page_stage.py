@@ -291,7 +291,8 @@ class Stage:
 
     def values(self, target: str) -> list[float]:
         """The last five minutes' values of one series."""
-        (found,) = self.graphite.get("/render", target=target, format="json", **{"from": "-5min"}).json()
+        asked: dict[str, Any] = {"target": target, "format": "json", "from": "-5min"}
+        (found,) = self.graphite.get("/render", **asked).json()
         return [value for value, _ in found["datapoints"] if value is not None]
 
     def change(self, site: str, **values: float) -> None:
