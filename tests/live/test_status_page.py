@@ -203,7 +203,8 @@ def test_all_panels_are_drawn_and_fit(
         )
     assert page.script("return document.documentElement.scrollWidth") <= size[0]
     assert "=>" not in page.script("return document.querySelector('main').textContent")
-    page.script("window.scrollTo(0, 0)")
+    page.script("window.scrollTo({top: 0, behavior: 'instant'})")
+    page.until(lambda: page.script("return scrollY") == 0, "the top is shown")
     picture(page, f"panels-{board.split()[0].lower()}-{'phone' if size == PHONE else 'desk'}-{scheme}")
     assert page.complaints() == []
 
