@@ -25,7 +25,8 @@ const all = () => /^#panels(\/|$)/.test(location.hash); // whether the panels ar
 live.more = () => {
   if (!all()) return live.all();
   panels.go(location.hash, (live.now?.pools ?? []).map((p) => p.name));
-  return panels.refresh();
+  panels.refresh(); // not waited for: the state of now does not wait for curves
+  return null;
 };
 
 const NAV = [["map", "Map"], ["pools", "Pools"], ["sites", "Sites"], ["rtt", "Round trips"], ["events", "Events"], ["panels", "Panels"]];
