@@ -284,7 +284,7 @@ class Stage:
         return found
 
     def asks(self) -> bool:
-        """Whether the page has a connection with Graphite; it gives one up 15 s after an answer."""
+        """Whether the page has a connection with Graphite, which gives one up some 2 s after an answer."""
         there = ":".join((bytes(map(int, GRAPHITE.split(".")))[::-1].hex().upper(), f"{8444:04X}"))
         lines = [line.split() for line in docker("exec", PREFIX + "page", "cat", "/proc/net/tcp").splitlines()[1:]]
         return any((remote, state) == (there, "01") for _, _, remote, state, *_ in lines)

@@ -2,7 +2,7 @@
 import { h } from "./vdom.js";
 import { chart } from "./curves.js";
 import { icon, sign, sized } from "./parts.js";
-import { called, cells, latest, level, shown, together, unitScale } from "./units.js";
+import { called, cells, latest, level, tick, together, unitScale } from "./units.js";
 import { clock } from "./words.js";
 
 const RANGES = [["1h", "1 hour", "last hour"], ["6h", "6 hours", "last 6 hours"], ["24h", "24 h", "last 24 hours"], ["7d", "7 days", "last 7 days"]];
@@ -75,7 +75,7 @@ function draw(id, panel, found, panels, now, redraw) {
 
 function graph(id, panel, found, head, panels, now, redraw) {
   return chart(id, panel.title, found.map((s, n) => [n, s.name]), together(found), now, redraw, {
-    shown: (v) => called(v, panel), tick: (v) => shown(v, panel.unit), scale: (most) => unitScale(most, panel.unit),
+    shown: (v) => called(v, panel), tick: (v) => tick(v, panel.unit), scale: (most) => unitScale(most, panel.unit),
     stacked: Boolean(panel.stacked), left: 56, most: LEGEND, head, all: panels.whole.has(id), more: () => panels.turn(id),
   });
 }

@@ -22,6 +22,9 @@ export function shown(value, unit) {
   }
 }
 
+/** The same beside an axis, where there is room for seven signs. */
+export const tick = (value, unit) => (unit === "none" && value >= 1e4 ? (value >= 1e6 ? `${number(value / 1e6)}M` : `${number(value / 1e3)}k`) : shown(value, unit));
+
 /** Of numbers under one two digits that say something. */
 const small = (value) => (value !== 0 && Math.abs(value) < 0.1 ? String(Number(value.toPrecision(2))) : number(value));
 
