@@ -212,13 +212,13 @@ def _quorums(facts: Facts, quorums: tuple[Quorum, ...]) -> Iterator[Problem]:
 def _history(facts: Facts) -> Iterator[Problem]:
     """The index of finished jobs where it runs and does not answer."""
     for machine in facts.wanted.machines:
-        if "opensearch" in machine.services and up(facts, machine) and running(facts, machine, "opensearch"):
-            if trouble := facts.machines[machine.name].troubles.get("opensearch"):
-                yield Problem(
-                    f"the index of finished jobs on {machine.name} does not answer ({trouble}); jobs wait in HTCondor's own files, "
-                    "and come once it does",
-                    logs(machine, "opensearch"),
-                )
+        runs = "opensearch" in machine.services and up(facts, machine) and running(facts, machine, "opensearch")
+        if runs and (trouble := facts.machines[machine.name].troubles.get("opensearch")):
+            yield Problem(
+                f"the index of finished jobs on {machine.name} does not answer ({trouble}); jobs wait in HTCondor's own files, "
+                "and come once it does",
+                logs(machine, "opensearch"),
+            )
 
 
 def _agents(facts: Facts) -> Iterator[Problem]:
