@@ -17,7 +17,8 @@ from .series import FRESH, Latest
 from .sites import Json
 
 DAY = 86400.0  # seconds back at most
-POINTS = 288  # states at most: one every five minutes of a day, every ten seconds of the last 48 minutes
+POINTS = 288  # states at most of one answer: one every five minutes of a day
+FINE = 2880.0  # seconds: of the last ones so many states are one every ten seconds
 PATIENCE = 20.0  # seconds for the answer
 LATE = 30.0  # seconds: what collectors sent by then is with Graphite
 
@@ -75,6 +76,12 @@ def states(answer: Iterable[Mapping[str, Any]], until: float) -> Iterator[tuple[
             if at - when <= FRESH:
                 values.setdefault(site, {})[name] = value
         yield float(at), Latest(values, seen)
+
+
+def spans(since: float, at: float) -> list[tuple[float, float]]:
+    """What is asked for: (from when, until when its states count), the first first. A day's states are too far apart for what was just now."""
+    fine = at - FINE
+    return [(since, at)] if since >= fine else [(since, fine + LATE), (fine, at)]
 
 
 def replay(

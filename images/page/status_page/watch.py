@@ -19,6 +19,7 @@ from .config import Config
 from .events import changes, kept, of_marathon
 from .now import Known, Source, heard, now
 from .pools import apps, pool_names
+from .series import Latest
 from .sites import Json
 
 log = logging.getLogger(__name__)
@@ -136,10 +137,13 @@ class Watch:
         assert at is not None and found is not None, "nobody is behind before an answer"
         since = max(self._until, at - replay.DAY)
         try:
-            answer = await self._graphite.render(
-                replay.targets(self._config.federation), str(int(since)), replay.POINTS, replay.PATIENCE
-            )
-            new = replay.replay(self._config, self._told, self._known, list(replay.states(answer, at)), found)
+            states: list[tuple[float, Latest]] = []
+            for start, until in replay.spans(since, at):
+                answer = await self._graphite.render(
+                    replay.targets(self._config.federation), str(int(start)), replay.POINTS, replay.PATIENCE
+                )
+                states += replay.states(answer, until)
+            new = replay.replay(self._config, self._told, self._known, states, found)
         except FAILURES as error:
             log.warning("graphite: events since %d are not known: %s (%s)", since, words(error), error)
             new = list(changes(self._told, found))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from page_helpers import AT, config
 from status_page.now import Known, Source, now
-from status_page.replay import LATE, WORST_LEAST, WORST_MOST, replay, states, targets
+from status_page.replay import FINE, LATE, WORST_LEAST, WORST_MOST, replay, spans, states, targets
 from status_page.series import PATTERNS, Latest
 
 Series = Mapping[str, list[float | None]]
@@ -75,6 +75,15 @@ def test_what_may_not_have_come_yet_is_left_out() -> None:
     answer = history(10, vpn__cnaf__up=[1] * 10)
     assert [at - AT for at, _ in states(answer, AT + 90)] == [0, 10, 20, 30, 40, 50] and LATE == 30
     assert [at - AT for at, _ in states(history(300, vpn__cnaf__up=[1] * 3), AT + 700)] == [0, 300]
+
+
+def test_a_day_is_asked_for_coarsely_and_its_end_finely() -> None:
+    """Coarse states end where the fine ones begin, so that what was just now is not left out."""
+    assert spans(AT - 600, AT) == [(AT - 600, AT)] and spans(AT - FINE, AT) == [(AT - FINE, AT)]
+    (since, until), (fine, end) = spans(AT - 86400, AT)
+    assert (since, fine, end) == (AT - 86400, AT - FINE, AT)
+    coarse = history(300, vpn__cnaf__up=[1] * 20)
+    assert max(at + 300 for at, _ in states(coarse, AT + 3000 + until - fine)) == AT + 3000
 
 
 def test_machines_of_a_silent_site_are_remembered() -> None:

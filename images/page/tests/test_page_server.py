@@ -79,9 +79,9 @@ async def test_it_asks_nothing_while_nobody_looks_and_at_once_when_somebody_does
     assert questions(stage) == ["now"] and stage.marathon.asked == 1, "nor by what Marathon tells"
     assert (await stage.now())["sources"]["graphite"]["state"] == "answers"
     assert stage.watch.watched and questions(stage)[:2] == ["now", "now"], "new values are waited for"
-    await until(lambda: questions(stage) == ["now", "now", f"since {int(AT - 86400)}"])
+    await until(lambda: questions(stage) == ["now", "now", f"since {int(AT - 86400)}", f"since {int(AT - 2880)}"])
     await stage.now()
-    assert len(stage.graphite.asked) == 3, "who goes on looking gets what came last"
+    assert len(stage.graphite.asked) == 4, "who goes on looking gets what came last"
     await until(lambda: stage.marathon.asked == 2)
 
 
@@ -91,17 +91,17 @@ async def test_what_happened_while_nobody_looked_comes_from_graphites_history(
     monkeypatch.setattr(watch_module, "WATCHED", 0.05)
     await stage.watch.start()
     await stage.now()
-    await until(lambda: len(questions(stage)) == 3 and not stage.watch.watched)
-    stage.time += 3600
+    await until(lambda: len(questions(stage)) == 4 and not stage.watch.watched)
+    stage.time += 2000
     stage.graphite.says = answer(CASE["points"], at=stage.time)
-    flags = {0: 1, 600: 0, 900: 1, 3540: 1}
+    flags = {0: 1, 600: 0, 900: 1, 1900: 1}
     stage.graphite.history = [
         {"target": f'consolidateBy(aerie.aerie.torino.{name},"min")',
          "datapoints": [[value if name == "vpn.cnaf.up" else 1, int(AT + ago)] for ago, value in flags.items()]}
         for name in ("vpn.cnaf.up", "collector.connected")
     ]  # fmt: skip
     await stage.now()
-    await until(lambda: questions(stage)[4:] == [f"since {int(AT)}"])
+    await until(lambda: questions(stage)[5:] == [f"since {int(AT)}"])
     await until(lambda: "hears cnaf" in json.dumps(stage.watch.body.decode()))
     told = [(e["at"] - AT, e["text"]) for e in (await stage.now())["events"] if "cnaf through" in e["text"]]
     assert told[:2] == [
