@@ -260,7 +260,7 @@ def test_what_happened_while_nobody_looked_is_told_to_who_comes(page: Browser, f
         return tuple(found[-len(wanted) :]) == wanted
 
     farm.change("torino", vpn__bari__up=0)
-    until(lambda: was(0), CHANGE, "Graphite has it that the link is down")
+    until(lambda: was(0, 0), CHANGE, "Graphite has it for two rounds, of which a change cannot undo the first")
     farm.change("torino", vpn__bari__up=1)
     until(lambda: was(0, 1, 1, 1, 1, 1), 2 * CHANGE, "and that it has been up again for a while")
     assert not any(asked)
