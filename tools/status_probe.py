@@ -109,6 +109,8 @@ def script(machine: Machine, pools: Iterable[str]) -> str:
         alone["etcd"] = "exec docker exec etcd etcdctl --dial-timeout=2s --command-timeout=3s endpoint status -w json"
     if "zookeeper" in machine.services:
         alone["zookeeper"] = _zookeeper(machine.address)
+    if "opensearch" in machine.services:
+        alone["opensearch"] = "exec docker exec opensearch opensearch-health"
     lines += [_answer(name, question) for name, question in alone.items()]
     for pool in pools:
         find = f"find-{pool}"
@@ -259,6 +261,7 @@ def read(
             troubles[name] = f"cannot read the answer: {error}"
             return default
 
+    take("opensearch", str, "")  # whether it answers is all that is asked
     found: dict[str, Pool] = {}
     for pool in pools:
         slots, queue = take(f"slots-{pool}", executor_slots, None), take(f"jobs-{pool}", jobs, None)

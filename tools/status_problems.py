@@ -21,7 +21,7 @@ from .status_routing import link_problems, session_problems
 def find(facts: Facts, quorums: tuple[Quorum, ...], apps: tuple[AppLine, ...]) -> tuple[Problem, ...]:
     """Everything that is wrong."""
     out = [*_stacks(facts), *_machines(facts), *_services(facts), *_quorums(facts, quorums)]
-    out += [*link_problems(facts), *session_problems(facts)]
+    out += [*link_problems(facts), *session_problems(facts), *_history(facts)]
     if any(q.name == "Mesos" and q.held for q in quorums):
         out += _agents(facts)
         out += _frameworks(facts, quorums)
@@ -207,6 +207,18 @@ def _quorums(facts: Facts, quorums: tuple[Quorum, ...]) -> Iterator[Problem]:
             why = f" ({sick[0][0].name}: {sick[0][1]})" if sick else ""
             what = f"{quorum.name} has no quorum: {quorum.up} of {quorum.members} work, {needed} are needed{why}"
             yield Problem(f"none of {quorum.members} instances of Marathon works{why}" if needed == 1 else what, do)
+
+
+def _history(facts: Facts) -> Iterator[Problem]:
+    """The index of finished jobs where it runs and does not answer."""
+    for machine in facts.wanted.machines:
+        runs = "opensearch" in machine.services and up(facts, machine) and running(facts, machine, "opensearch")
+        if runs and (trouble := facts.machines[machine.name].troubles.get("opensearch")):
+            yield Problem(
+                f"the index of finished jobs on {machine.name} does not answer ({trouble}); jobs wait in HTCondor's own files, "
+                "and come once it does",
+                logs(machine, "opensearch"),
+            )
 
 
 def _agents(facts: Facts) -> Iterator[Problem]:

@@ -56,7 +56,8 @@ class Cloud:
 class Machine:
     """One machine, as it told. If it was not `reached`, `trouble` says why and the rest is empty.
 
-    `offset`: seconds that its clock is ahead of this machine's, give or take `unsure`. `mtus` by interface, `images` by container."""
+    `offset`: seconds that its clock is ahead of this machine's, give or take `unsure`. `mtus` by interface, `images` by container.
+    `index`: why the index of finished jobs that runs there does not answer, "" if it does, None if none runs there."""
 
     name: str
     site: str
@@ -71,6 +72,7 @@ class Machine:
     memory_free_mb: int | None = None
     mtus: dict[str, int] = field(default_factory=dict)
     images: dict[str, str] = field(default_factory=dict)
+    index: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Port:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the files and this checkout say. `images`: the tag of each image; MTUs in bytes; `up`: sites whose stack is up."""
+    """What the files and this checkout say. `images`: the tag of each image; MTUs in bytes; `up`: sites whose stack is up; `history`: the site
+    that is to have the index of finished jobs, "" for none."""
 
     federation: str = ""
     configuration: tuple[str, ...] = ()
@@ -94,6 +97,7 @@ class Wanted:
     images: dict[str, str] = field(default_factory=dict)
     up: tuple[str, ...] = ()
     pulumi_oldest: str = "0"
+    history: str = ""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ def _wanted(federation: Federation | None, problems: tuple[str, ...], tags: dict
         return Wanted(configuration=problems, images=tags, up=up)
     net = federation.network
     return Wanted(
-        federation.name, problems, net.vpn_mtu, net.mtu, net.wan_mtu, tags, up, local.pulumi_oldest()
+        federation.name, problems, net.vpn_mtu, net.mtu, net.wan_mtu, tags, up, local.pulumi_oldest(),
+        federation.history_site or "",
     )  # fmt: skip
 
 

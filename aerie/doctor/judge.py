@@ -292,9 +292,24 @@ def engines(f: Facts) -> Iterator[Finding]:
             )
 
 
+def history(f: Facts) -> Iterator[Finding]:
+    """The index of finished jobs. Only of a site that lets us in: what is down is told once."""
+    site = f.wanted.history
+    its = [m for m in f.machines if m.site == site and m.reached and m.docker]
+    if not site or not its or any(m.index == "" for m in its):
+        return
+    late = "finished jobs wait in HTCondor's own files (some 20,000 of a pool) and come once it does"
+    if said := next((m for m in its if m.index), None):
+        what = f"the index of finished jobs does not answer ({said.index}); {late}"
+        yield Finding("history", said.name, what, f"aerie ssh {said.name} docker logs --tail 20 opensearch; then docker restart opensearch there")  # fmt: skip
+    elif len(its) == sum(m.site == site for m in f.machines):  # else it may be on the one that does not let us in
+        what = f"the index of finished jobs (monitoring.history) does not run here; {late}"
+        yield Finding("history", site, what, f"aerie up {site}")
+
+
 CHECKS: tuple[Check, ...] = (
     docker, commands, versions, disk, memory, ports_here, secrets, configuration, backend, passphrase, credentials, quotas,
-    host_keys, machines, engines, clocks, mtu, ports_there, images,
+    host_keys, machines, engines, clocks, mtu, ports_there, history, images,
 )  # fmt: skip
 
 

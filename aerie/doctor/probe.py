@@ -28,6 +28,7 @@ tell disk df -Pk /var/lib/docker /var/lib /
 tell memory cat /proc/meminfo
 tell links ip -o link
 tell images docker ps --filter label=aerie.service --format '{{{{.Names}}}} {{{{.Image}}}}'
+tell index docker exec opensearch opensearch-health
 tell clock-last date -u +%s.%N
 """
 
@@ -57,7 +58,16 @@ def read(name: str, site: str, address: str, text: str, asked: float, answered: 
         memory_free_mb=_memory(said("memory")),
         mtus=_mtus(said("links")),
         images=_images(said("images")),
+        index=_index(*answers.get("index", (1, ""))),
     )
+
+
+def _index(status: int, text: str) -> str | None:
+    if not status:
+        return ""
+    if "no such container" in text.lower() or not text:
+        return None if status != 124 else f"no answer in {SECONDS} s"
+    return text.splitlines()[-1].removeprefix("Error response from daemon: ")[:160]
 
 
 def _clock(first: str, last: str, asked: float, answered: float) -> tuple[float | None, float]:

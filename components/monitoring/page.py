@@ -12,6 +12,8 @@ from ..cluster.service import Service, ServiceArgs
 from ..iaas.machine import Machine
 from ..spec import addresses
 from ..spec.model import Federation
+from .dashboards.panels import FILE as PANELS
+from .dashboards.panels import text as panels_text
 
 Text = pulumi.Input[str]
 MEMORY = 128  # MB
@@ -54,5 +56,6 @@ class PageArgs:
 def page_service(args: PageArgs, after: Service, child: pulumi.ResourceOptions) -> Service:
     """The service; `after` is Graphite's."""
     given: dict[str, Text] = {**args.files, "admin": args.admin, "viewer": args.viewer}
+    given[PANELS] = panels_text(args.federation.name)
     container = page_container(args.federation, args.machine, args.image)
     return Service(f"{args.machine.name}-page", ServiceArgs(args.machine, container, given), child, [after.command])

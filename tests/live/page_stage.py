@@ -7,22 +7,29 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import queue
+import re
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import requests
+from collector.alert_rules import RULES
 from collector.buffer import Batch, Buffer
 from collector.graphite import Sender
+from collector.metrics import Metric, known, table
 from test_monitoring_image import Graphite, files
 from test_service_images import certificate, docker, until
 
+from components.monitoring.dashboards.panels import text as panels_text
 from tools.images import image_tags, main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,12 +112,66 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.listeners.remove(mine)
 
 
-class Collectors(threading.Thread):
-    """Sends what `points` says, as the collectors of all sites do, every ten seconds and after each change: {site: {name: value}}."""
+# What there is of each part of a name where the case does not say it.
+PARTS = {"role": ("central-manager", "submit", "executor"), "user": ("ann", "ben"), "type": ("Partitionable", "Dynamic"),
+         "count_age": ("count_recent", "count_one_hour"), "source": ("etcd", "condor"), "address": ("172_31_1_11", "172_31_2_10"),
+         "rule": tuple(rule.name for rule in RULES), "pool": ("demo",), "name": ("demo",), "domain": ("aerie",), "group": ("none",)}  # fmt: skip
+STATES = {"jobs": ("idle", "running", "held"), "slots": ("Claimed", "Unclaimed")}
+SIZES = {
+    "bytes": 3e8,
+    "MB": 6000.0,
+    "KB": 9e5,
+    "ms": 4.0,
+    "s": 90.0,
+    "part of 1": 0.4,
+    "% of a core": 3.0,
+    "cores": 1.5,
+}
 
-    def __init__(self, points: dict[str, dict[str, float]]) -> None:
+
+def every_metric(points: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Metric]]:
+    """Of each site, what of the table the case does not have, with the machines, peers and services that the case has."""
+    out: dict[str, dict[str, Metric]] = {}
+    for site, there in points.items():
+        parts = {
+            **{what: sorted({n.split(".")[1] for n in there if n.startswith(f"{at}.")}) for what, at in
+               (("machine", "machines"), ("peer", "vpn"), ("service", "containers"))},
+            **PARTS,
+        }  # fmt: skip
+        found = out.setdefault(site, {})
+        for metric in table():
+            if metric.name.startswith("condor.") and site != "torino":
+                continue
+            states = next((STATES[word] for word in STATES if f".{word}." in metric.name), ())
+            places = re.findall(r"<(\w+)>", metric.name)
+            for values in product(*(states if p == "state" else parts[p] for p in places)):
+                given = iter(values)
+                name = re.sub(r"<\w+>", lambda _, given=given: next(given), metric.name)  # type: ignore[misc]
+                if name not in there and known(name):
+                    found[name] = metric
+    return out
+
+
+def wave(name: str, metric: Metric, at: int) -> float:
+    """A value that goes up and down, or up only where it is a counter; nothing that anybody would have to look at."""
+    if metric.unit == "0 or 1":
+        return float(not name.startswith("alerts."))
+    if ".waiting." in name or ("_total" in name and "history" in name) or ".errors." in name:
+        return 0.0
+    seed = zlib.crc32(name.encode()) % 1000 / 1000
+    if metric.unit.endswith("since its start") or name.endswith("_bytes"):
+        return float(at % 10**7) * (0.05 + seed) * (2000 if name.endswith("_bytes") else 1)
+    size = SIZES.get(metric.unit, 8.0) * (0.4 + seed)
+    return min(metric.high, round(size * (1 + 0.35 * math.sin(seed * 6 + at / 500) + 0.08 * math.sin(at / 37)), 3))
+
+
+class Collectors(threading.Thread):
+    """Sends what `points` says, as the collectors of all sites do, every ten seconds and after each change: {site: {name: value}}.
+    `more` are metrics beside these, with values of their own."""
+
+    def __init__(self, points: dict[str, dict[str, float]], more: Mapping[str, Mapping[str, Metric]] = {}) -> None:
         super().__init__(name="collectors", daemon=True)
-        self.points, self._end = points, threading.Event()
+        self.points, self._more, self._end = points, more, threading.Event()
         self._buffer = Buffer(10**6)
         self._sender = Sender(self._buffer, (GRAPHITE, 2004), pause=0.2)
 
@@ -118,7 +179,8 @@ class Collectors(threading.Thread):
         named = {
             f"aerie.aerie.{s}.{name}": value for s, values in self.points.items() for name, value in values.items()
         }
-        self._buffer.put(Batch(at, named))
+        more = {f"aerie.aerie.{s}.{n}": wave(n, m, at) for s, names in self._more.items() for n, m in names.items()}
+        self._buffer.put(Batch(at, {**more, **named}))
 
     def send(self) -> bool:
         self._sender.step(0.05)
@@ -139,7 +201,7 @@ class Collectors(threading.Thread):
                 f"{at}.slots.Partitionable.totals.TotalSlotCpus": 2 + 2 * (part > 0.3),
                 f"{at}.slots.Dynamic.totals.Cpus": running,
             }
-            self.points = {"torino": {name: float(value) for name, value in told.items()}}
+            self.points = {**was, "torino": {**was["torino"], **{name: float(value) for name, value in told.items()}}}
             self.put(now - 10 * ago)
         self.points = was
         until(self.send, 120, "an hour of points is sent")
@@ -164,7 +226,7 @@ class Collectors(threading.Thread):
 class Stage:
     """`collectors.points` and `marathon` may be changed; `get` asks the page as a program does."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, everything: bool) -> None:
         tags = image_tags(ROOT)
         self.folder, self.image = folder, f"aerie/page:{tags['page']}"
         case = json.loads(INPUT.read_text())
@@ -172,8 +234,9 @@ class Stage:
         (folder / "credentials").write_text("viewer:password of graphite\n")
         (folder / "admin").write_text(PASSWORD + "\n")
         (folder / "viewer").write_text("password of graphite\n")
+        (folder / "panels.json").write_text(panels_text("aerie"))
         self.graphite = Graphite(f"aerie/graphite:{tags['graphite']}", folder, PREFIX, GRAPHITE)
-        self.collectors = Collectors(case["points"])
+        self.collectors = Collectors(case["points"], every_metric(case["points"]) if everything else {})
         for name, value in (("slots.Dynamic.totals.Cpus", 3.0), ("slots.Static.totals.Cpus", 0.0)):
             self.collectors.points["torino"][f"condor.demo.{name}"] = value
         self.apps = case["apps"]
@@ -220,6 +283,18 @@ class Stage:
         found: dict[str, Any] = self.get("/api/now").json()
         return found
 
+    def asks(self) -> bool:
+        """Whether the page has a connection with Graphite, which gives one up some 2 s after an answer."""
+        there = ":".join((bytes(map(int, GRAPHITE.split(".")))[::-1].hex().upper(), f"{8444:04X}"))
+        lines = [line.split() for line in docker("exec", PREFIX + "page", "cat", "/proc/net/tcp").splitlines()[1:]]
+        return any((remote, state) == (there, "01") for _, _, remote, state, *_ in lines)
+
+    def values(self, target: str) -> list[float]:
+        """The last five minutes' values of one series."""
+        asked: dict[str, Any] = {"target": target, "format": "json", "from": "-5min"}
+        (found,) = self.graphite.get("/render", ("viewer", "password of graphite"), **asked).json()
+        return [value for value, _ in found["datapoints"] if value is not None]
+
     def change(self, site: str, **values: float) -> None:
         """From now on; in names __ stands for a dot."""
         told = {name.replace("__", "."): float(value) for name, value in values.items()}
@@ -232,10 +307,11 @@ class Stage:
 
 
 @contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
+def stage(folder: Path, everything: bool = False) -> Iterator[Stage]:
+    """`everything`: the sites send every metric that there is, and have done so for an hour."""
     assert main(["build", "page", "graphite"]) == 0
     remove()
-    found = Stage(folder)
+    found = Stage(folder, everything)
     try:
         found.start()
         yield found

@@ -159,6 +159,7 @@ def test_nothing_is_lost_when_either_is_away_and_the_history_rotates(
     waiting = exporting.exporter
     until("it sees jobs that wait", lambda: waiting.values()["history.waiting"] == 20, 30)
     assert waiting.errors > 0
+    until("and for how long", lambda: waiting.values()["history.behind"] > 2, 30)
     exporting.stop()  # with all of them on their way
     pool.submit("both", "exit 0", 20)
     pool.wait("both")
@@ -194,6 +195,28 @@ def test_a_position_that_is_nobodys_begins_with_the_oldest(
     until("all were sent", lambda: exporter.exported >= len(before), 30)
     assert exporter.errors == 1, "it is told that there may be a gap"
     until("they can be asked for", same(opensearch, pool), 10)
+
+
+def test_an_index_that_lost_its_volume_gets_all_that_there_is_by_itself(
+    opensearch: OpenSearch, pool: Pool, exporting: Exporting, ended: dict[str, str]
+) -> None:
+    """The same collector goes on all the while, as when the machine of the index is made anew."""
+    exporting.stop()
+    exporter = exporting.start()
+    until("all jobs are in the index", same(opensearch, pool), 60)
+    before, sent = opensearch.documents(), exporter.exported
+    uuid = opensearch.ask("GET", "/").json()["cluster_uuid"]
+    run("docker", "rm", "-f", "-v", NAME)
+    run("docker", "volume", "rm", "hs-data")
+    print(f"OpenSearch is ready after {opensearch.start():.1f} s")
+    assert opensearch.ask("GET", "/", auth=WRITER).json()["cluster_uuid"] != uuid
+    until("all jobs are in the new index", same(opensearch, pool), 60)
+    assert opensearch.documents() == before, "each once, by its id, as it was"
+    assert exporter.exported - sent == len(before) and exporter.values()["history.waiting"] == 0
+    run("docker", "restart", "-t", "30", NAME)
+    opensearch.wait()
+    until("it is well again", lambda: exporter.values()["history.behind"] < 2, 60)
+    assert exporter.exported - sent == len(before), "the same index gets nothing twice"
 
 
 def test_the_submit_node_is_another_container(

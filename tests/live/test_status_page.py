@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -28,7 +29,7 @@ CHANGE = 60.0  # seconds for a change: the collectors' ten, the page's ten, the 
 
 @pytest.fixture(scope="module")
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with stage(tmp_path_factory.mktemp("page")) as found:
+    with stage(tmp_path_factory.mktemp("page"), everything=True) as found:
         until(lambda: found.now()["summary"]["state"] == "well", 120, "all is well")
         yield found
 
@@ -57,7 +58,7 @@ def picture(page: Browser, name: str) -> None:
 
 
 def test_who_may_look(farm: Stage) -> None:
-    for path in ("/", "/api/now", "/api/pool/demo"):
+    for path in ("/", "/api/now", "/api/pool/demo", "/api/panels", "/api/panels/services/0"):
         assert farm.get(path, None).status_code == farm.get(path, ("admin", "wrong")).status_code == 401
         answer = farm.get(path)
         assert answer.status_code == 200 and answer.headers["X-Frame-Options"] == "DENY"
@@ -146,6 +147,129 @@ def test_another_range(page: Browser) -> None:
     page.until(lambda: page.named(".range", "week").get_attribute("aria-pressed") == "true", "it is chosen")
     page.until(lambda: page.all(".lines .curve") or page.all(".lines .point"), "its curves are drawn")
     page.click(".range", "last hour")
+
+
+def section(farm: Stage, board: str, number: int, range_: str = "1h", **more: str) -> list[list[dict[str, Any]]]:
+    asked = "&".join(f"{k}={v}" for k, v in {"range": range_, **more}.items())
+    answer = farm.get(f"/api/panels/{board}/{number}?{asked}")
+    assert answer.status_code == 200, answer.text
+    found: list[list[dict[str, Any]]] = answer.json()["panels"]
+    return found
+
+
+@pytest.mark.parametrize("range_", ["1h", "7d"])
+def test_every_panel_of_every_dashboard_has_data(farm: Stage, range_: str) -> None:
+    boards = farm.get("/api/panels").json()["boards"]
+    assert [b["name"] for b in boards] == ["overview", "network", "services", "machines", "pool"]
+    without, began = [], time.monotonic()
+    for board in boards:
+        for number, each in enumerate(board["sections"]):
+            found = section(farm, board["name"], number, range_, **({"pool": "demo"} if board["pool"] else {}))
+            assert len(found) == len(each["panels"])
+            without += [p["title"] for p, series in zip(each["panels"], found, strict=True) if not series]
+    print(f"all panels of {range_}: {time.monotonic() - began:.1f} s")
+    assert without == []
+
+
+def test_what_is_asked_for_is_no_target_and_may_be_cut_to_one_site(farm: Stage) -> None:
+    names = {s["name"] for panel in section(farm, "services", 0, site="cnaf") for s in panel}
+    assert names and all(name.endswith("cnaf") for name in names)
+    for wrong in ("services/0?site=*", "services/99", "aerie.*/0", "pool/0?pool=*", "services/0?range=-1y"):
+        assert farm.get(f"/api/panels/{wrong}").status_code == 400
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("board", ["Overview", "Network", "Services", "Machines", "Pool demo"])
+def test_all_panels_are_drawn_and_fit(
+    page: Browser, farm: Stage, board: str, size: tuple[int, int], scheme: str
+) -> None:
+    page.media(scheme)
+    page.size(*size, phone=size == PHONE)
+    page.click(".main-nav a", "Panels")
+    page.click(".tab", board)
+    page.until(lambda: page.named(".tab", board).get_attribute("aria-current") == "page", "the board is chosen")
+    known = next(b for b in farm.get("/api/panels").json()["boards"] if b["title"] == board.split()[0])
+    titles = [p["title"] for s in known["sections"] for p in s["panels"]]
+    heads = "return [...document.querySelectorAll('.panels .chart-title')].map((e) => e.firstChild.textContent)"
+    page.until(lambda: page.script(heads) == titles, "every panel is there")
+    for number in range(len(known["sections"])):
+        page.script("document.querySelectorAll('.panels')[arguments[0]].scrollIntoView()", number)
+        page.until(
+            lambda n=number: page.script(  # type: ignore[misc]
+                "return !document.querySelectorAll('.panels')[arguments[0]].querySelector('.plot-empty')", n
+            ),
+            f"section {number} has its data",
+        )
+    assert page.script("return document.documentElement.scrollWidth") <= size[0]
+    assert "=>" not in page.script("return document.querySelector('main').textContent")
+    page.script("window.scrollTo({top: 0, behavior: 'instant'})")
+    page.until(lambda: page.script("return scrollY") == 0, "the top is shown")
+    picture(page, f"panels-{board.split()[0].lower()}-{'phone' if size == PHONE else 'desk'}-{scheme}")
+    assert page.complaints() == []
+
+
+def test_panels_by_the_keys(page: Browser) -> None:
+    """Tabs, ranges, sites and curves are links, buttons, a choice and pictures that take the focus."""
+    page.script("location.hash = '#panels/services'")
+    page.until(lambda: page.all(".panels .lines .curve"), "curves are drawn")
+    for css in (".tab", ".range", ".choice select", ".panels .lines", ".what summary"):
+        assert page.script("const e = document.querySelector(arguments[0]); e.focus(); return document.activeElement === e", css), css  # fmt: skip
+    page.all(".panels .lines")[0].send_keys(Keys.HOME)
+    page.until(lambda: page.all(".panels .chart-time")[0].text.startswith("at "), "the time under the cursor is told")
+    page.script("document.querySelector('.choice select').focus()")
+    page.all(".choice select")[0].send_keys("cnaf")
+    legend = "return [...document.querySelectorAll('.panels .legend li span')].map((e) => e.textContent.trim())"
+    page.until(lambda: (found := page.script(legend)) and all(n.endswith("cnaf") for n in found), "one site alone")
+    page.all(".what summary")[0].send_keys(Keys.ENTER)
+    page.shows("etcd.fsync: for a write of the log to the disk")
+    page.script("location.hash = '#pools'")
+    page.until(lambda: page.all("#pools .lines"), "back at the state of now")
+    assert page.complaints() == []
+
+
+def test_panels_say_what_they_have_no_data_of_and_what_went_wrong(page: Browser, farm: Stage) -> None:
+    page.script("location.hash = '#panels/pool/none'")
+    page.shows("could not be read: there is no pool 'none' now")
+    docker("pause", PREFIX + "graphite")
+    try:
+        page.script("location.hash = '#panels/network'")
+        page.shows("could not be read: Graphite: no answer in time")
+    finally:
+        docker("unpause", PREFIX + "graphite")
+    page.until(lambda: page.all(".panels .lines .curve"), "they are drawn once Graphite answers", CHANGE)
+    page.until(lambda: "All is well" in farm.get("/api/now").text, "all is well again", CHANGE)
+
+
+def test_what_happened_while_nobody_looked_is_told_to_who_comes(page: Browser, farm: Stage) -> None:
+    page.driver.get("about:blank")
+    last = [time.monotonic()]
+
+    def quiet() -> bool:
+        """For so long as three questions are apart: between two of them there may be no connection."""
+        if farm.asks():
+            last[0] = time.monotonic()
+        return time.monotonic() - last[0] > 15
+
+    until(quiet, 120, "nobody looks, so nobody asks Graphite")
+    asked = []
+
+    def was(*wanted: float) -> bool:
+        asked.append(farm.asks())
+        found = farm.values("aerie.aerie.torino.vpn.bari.up")
+        return tuple(found[-len(wanted) :]) == wanted
+
+    farm.change("torino", vpn__bari__up=0)
+    until(lambda: was(0, 0), CHANGE, "Graphite has it for two rounds, of which a change cannot undo the first")
+    farm.change("torino", vpn__bari__up=1)
+    until(lambda: was(0, 1, 1, 1, 1, 1), 2 * CHANGE, "and that it has been up again for a while")
+    assert not any(asked)
+    page.open(URL)
+    page.shows("torino does not hear bari through the tunnel any more", "torino hears bari through the tunnel again")
+    docker("restart", PREFIX + "page")
+    until(lambda: docker("exec", PREFIX + "page", "page-health") == "", 30, "it starts anew")
+    page.open(URL)
+    page.shows("torino hears bari through the tunnel again")
 
 
 def test_changes_are_seen_without_a_reload(page: Browser, farm: Stage) -> None:

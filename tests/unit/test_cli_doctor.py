@@ -112,6 +112,20 @@ def test_a_machine_whose_engine_is_down(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "index"),
+    [
+        ("", ""),
+        ("echo 'Error response from daemon: No such container: opensearch' >&2; exit 1", None),
+        ("echo 'Error response from daemon: Container 4f is not running' >&2; exit 1", "Container 4f is not running"),
+        ("echo 'curl: (7) no'; exit 7", "curl: (7) no"),
+    ],
+)
+def test_the_index_of_jobs_is_asked(tmp_path: Path, said: str, index: str | None) -> None:
+    docker = FAKES["docker"].replace("esac", f"exec) {said} ;; esac")
+    assert ask(tmp_path, {**FAKES, "docker": docker, "date": "exit 1"}).index == index
+
+
 def test_clock_is_between_two_looks() -> None:
     """A slow way in makes it unsure, not wrong."""
     text = f"{probe.MARK} clock 0\n110.0\n{probe.MARK} clock-last 0\n110.5\n"

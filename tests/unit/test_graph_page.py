@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from components.monitoring.dashboards.catalogue import everything
+from components.monitoring.dashboards.catalogue import files as dashboards
+from components.monitoring.dashboards.grafana import targets
 from components.spec import addresses
 from policy.facts import facts
 from policy.rules.ports import ADMIN
@@ -28,6 +33,36 @@ def test_it_is_where_graphite_is(graphs: Graphs, checkout: Checkout) -> None:
     assert pages(checkout.graph("torino")) == set() and pages(checkout.graph("bari")) == {"bari-front-end-page"}
     assert checkout.graph("bari").outputs["page_url"] == ("https://172.31.3.10:8446", False)
     assert addresses.page_url(checkout.plan("torino").federation) == "https://172.31.3.10:8446"
+
+
+def test_every_panel_of_every_dashboard_is_there(graphs: Graphs) -> None:
+    """What the page's own code makes of the file that is deployed is what Grafana gets: the same boards, sections, panels, questions."""
+    from status_page.panels import Choice, Panels
+
+    panels = Panels(files(graphs("torino")[NAME])["panels.json"])
+    shown = {board["name"]: board for board in panels.shown["boards"]}
+    boards = {"pool" if b.name == "pool-demo" else b.name: b for b in everything("aerie", ["demo"])}
+    assert set(shown) == set(boards)
+    for name, board in boards.items():
+        wanted = [(s.title, [(p.title, p.kind, p.grafana_unit, p.stacked) for p in s.panels]) for s in board.sections]
+        found = [
+            (s["title"], [(p["title"], p["kind"], p["unit"], p.get("stacked", False)) for p in s["panels"]])
+            for s in shown[name]["sections"]
+        ]
+        assert found == wanted
+        asked = [
+            target
+            for number in range(len(board.sections))
+            for target in panels.targets(Choice(name, number, "1h", pool="demo"))
+        ]
+        dashboard = json.loads(dashboards([board])[f"{board.name}.json"])
+        grafanas = [target.replace("$site", "*") for target in targets(dashboard)]
+        assert [a.partition("(")[2].rpartition(',"^"')[0] for a in asked] == grafanas
+        assert all(p.text.replace("`", "") for p in board.panels)
+        for section, own in zip(shown[name]["sections"], board.sections, strict=True):
+            for panel, mine in zip(section["panels"], own.panels, strict=True):
+                assert panel.get("limits") == (list(mine.limits) if mine.limits else None)
+                assert panel.get("words", {}) == dict(mine.words)
 
 
 def test_without_monitoring_there_is_none(checkout: Checkout) -> None:
@@ -60,7 +95,7 @@ def test_what_its_server_takes_is_what_it_is_told(graphs: Graphs) -> None:
 def test_its_passwords_come_as_files_and_nowhere_else(graphs: Graphs) -> None:
     service = graphs("torino")[NAME]
     given = files(service)
-    assert set(given) == {"ca.crt", "server.crt", "server.key", "admin", "viewer"}
+    assert set(given) == {"ca.crt", "server.crt", "server.key", "admin", "viewer", "panels.json"}
     assert (given["admin"], given["viewer"]) == (f"{MARK} marathon-admin", f"{MARK} graphite")
     assert given["server.crt"] == files(graphs("torino")["torino-front-end-graphite"])["server.crt"]
     assert MARK not in service.inputs["create"] and "stdin" in secret_paths(service.wire)

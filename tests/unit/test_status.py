@@ -166,6 +166,27 @@ def test_services_that_ended_restart_or_are_gone() -> None:
     assert gone.next == "pulumi up -s bari --replace '**remote:Command::bari-vpn'"
 
 
+def test_an_index_of_jobs_that_does_not_answer_is_told_with_what_becomes_of_the_jobs() -> None:
+    found = facts("healthy")
+    machines = tuple(
+        dataclasses.replace(m, services=(*m.services, "opensearch")) if m.name == "cnaf-front-end" else m
+        for m in found.wanted.machines
+    )
+    found = dataclasses.replace(found, wanted=dataclasses.replace(found.wanted, machines=machines))
+    own = found.machines["cnaf-front-end"].containers
+    runs = on(found, "cnaf-front-end", containers=(*own, Container("opensearch", "running", 0, 0, False, 500.0)))
+    assert judge(runs).problems == ()
+    status = judge(on(runs, "cnaf-front-end", troubles={"opensearch": "no answer in 8 s"}))
+    assert told(status) == [
+        "the index of finished jobs on cnaf-front-end does not answer (no answer in 8 s); "
+        "jobs wait in HTCondor's own files, and come once it does"
+    ]
+    assert status.next == "docker exec aerie-cnaf-front-end docker logs --tail 20 opensearch"
+    ended = on(found, "cnaf-front-end", containers=(*own, Container("opensearch", "exited", 0, 1, False, 60.0)),
+               troubles={"opensearch": "Container x is not running"})  # fmt: skip
+    assert told(judge(ended)) == ["opensearch on cnaf-front-end is exited for 1 min (exit 1)"], "told once"
+
+
 def test_services_that_were_never_made_are_one_line() -> None:
     found = facts("healthy")
     for machine in ("cnaf-front-end", "cnaf-agent-1"):

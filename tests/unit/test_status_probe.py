@@ -96,6 +96,14 @@ def test_the_script_answers_in_sections(tmp_path: Path) -> None:
     )
 
 
+def test_the_index_of_jobs_is_asked_where_it_is(tmp_path: Path) -> None:
+    index = dataclasses.replace(FRONT_END, services=(*SERVICES, "opensearch"))
+    assert "opensearch" not in status_probe.script(FRONT_END, [])
+    away = run(tmp_path, f"*opensearch-health*) echo 'HAProxy answers 503, not 401' >&2; exit 1 ;;\n{UNABLE}", index)
+    assert away.troubles["opensearch"] == "HAProxy answers 503, not 401"
+    assert "opensearch" not in run(tmp_path, f"*opensearch-health*) ;;\n{UNABLE}", index).troubles
+
+
 def test_containers_that_are_missing_are_no_trouble(tmp_path: Path) -> None:
     said = RUNS % ("etcd", 77)
     found = run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .grafana import text
 from .machines import machines
 from .model import Board
 from .network import network
@@ -35,4 +34,6 @@ def everything(federation: str, pools: Iterable[str]) -> list[Board]:
 
 def files(boards: Iterable[Board]) -> dict[str, str]:
     """The JSON of each, by file name."""
+    from .grafana import text  # its SDK takes time to load, which whoever needs no JSON need not wait for
+
     return {f"{board.name}.json": text(board) for board in boards}

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 FILE = Path(__file__).resolve().parents[3] / "images" / "collector" / "collector" / "metrics.py"
 PREFIX = 3  # parts before a metric's own name: aerie.<federation>.<site>
 SITE = "$site"  # Grafana's variable; "*" or {torino,cnaf} once it has asked
+POOL = "$pool"  # the status page's: a pool that is chosen there
 
 
 class Metric(Protocol):

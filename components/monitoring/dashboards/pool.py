@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .model import PER_MINUTE, Board, Panel, Section
-from .names import Names, Series, part, waiting
+from .names import POOL, Names, Series, part, waiting
 
 STATES = ("idle", "running", "held")
 DAEMONS = ("schedds", "collectors", "negotiators")
@@ -12,7 +12,16 @@ C = "condor.<pool>"
 
 def pool(federation: str, name: str) -> Board:
     """The queue by user, the slots, executors and what they use, negotiation, priorities, daemons."""
-    n = Names(federation, {"pool": part(name)})
+    return _board(federation, name, part(name))
+
+
+def any_pool(federation: str) -> Board:
+    """The same of a pool that is chosen where it is shown: POOL stands for its name."""
+    return _board(federation, "any", POOL)
+
+
+def _board(federation: str, name: str, at: str) -> Board:
+    n = Names(federation, {"pool": at})
     return Board(
         f"pool-{name}",
         federation,

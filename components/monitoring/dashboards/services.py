@@ -94,6 +94,7 @@ def _history(n: Names) -> tuple[Panel, ...]:
     return (
         _plain(n, "History: jobs sent", f"{h}.exported_total", rate=True),
         _plain(n, "History: jobs that wait", f"{h}.waiting"),
+        _plain(n, "History: time since the last delivery", f"{h}.behind"),
         _plain(n, "History: failures", f"{h}.errors_total", rate=True),
         _plain(n, "History: jobs that the index would not have whole", f"{h}.refused_total", rate=True),
     )

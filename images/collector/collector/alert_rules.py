@@ -11,6 +11,7 @@ from .alerts import Labels, Rule, Values
 
 RECENT = 120.0  # seconds: a source that failed within them counts as failing; pools are asked once a minute
 FAILED = "failed."  # before a source's name: its failures within RECENT; no metric
+REFUSED = "history.refused"  # the same of jobs that the index of finished jobs would not take as they are
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Failures:
     def after(self, values: Values, now: float) -> Failures:
         at = "collector.errors."
         counters = {name.removeprefix(at): n for name, n in values.items() if name.startswith(at)}
+        if (refused := values.get(f"{REFUSED}_total")) is not None:
+            counters[REFUSED] = refused
         return Failures((*((t, c) for t, c in self.past if 0 <= now - t <= RECENT), (now, counters)))
 
     def recent(self) -> dict[str, float]:
@@ -92,6 +95,15 @@ def _graphite(values: Values) -> dict[Labels, float]:
     return {(): values["collector.connected"]} if "collector.connected" in values else {}
 
 
+def _behind(values: Values) -> dict[Labels, float]:
+    return {(): values["history.behind"]} if "history.behind" in values else {}
+
+
+def _refused(values: Values) -> dict[Labels, float]:
+    at = FAILED + REFUSED
+    return {(): values[at]} if at in values else {}
+
+
 QUORUM = tuple(
     Rule(
         f"quorum_at_its_edge_{name}", source, "members", 1, 60, 60,
@@ -145,5 +157,16 @@ RULES: tuple[Rule, ...] = (
         "points wait at the collector, and are lost after some forty minutes",
         "see the front-end of monitoring.site: docker ps, docker logs graphite; and the tunnel to it",
         below=True,
+    ),
+    # Their source is the collector, which answers always: with `monitoring.history` taken away they end as gone.
+    Rule(
+        "history_not_delivered", "collector", "s", 900, 20, 20, _behind,
+        "finished jobs cannot be put into the index: they wait in HTCondor's own files, and are lost once HTCondor rotates these away",
+        "docker logs collector on the front-end says why (lines with history); aerie doctor; docker logs opensearch at monitoring.history.site: is it up, has its disk room",
+    ),
+    Rule(
+        "history_refused", "collector", "jobs in 120 s", 0, 0, 1800, _refused,
+        "the index refused finished jobs as they are: they are in it without what their users chose, or not at all",
+        "docker logs collector on the front-end names each job and the attribute; ask its user to call that otherwise, or to give it another value",
     ),
 )  # fmt: skip

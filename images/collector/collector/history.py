@@ -2,6 +2,9 @@
 
 A batch is asked for after a position, put into the index, and only then the position is written down: what ends in between is sent
 once more, and is the same document by its id. Nothing is kept here but the position: what waits stays in HTCondor's own files.
+
+Positions hold for one index. Where another one answers (its volume was lost, or `monitoring.history.site` is another), all that
+HTCondor's files have is sent to it.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import json
 import logging
 import shlex
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,17 +53,20 @@ def batch(text: str) -> Batch:
 
 
 class Positions:
-    """How far each pool's history is in the index: a file that outlives the container."""
+    """How far each pool's history is in the index, and which index that is: a file that outlives the container."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._index = ""
         self._all: dict[str, str] = {}
         try:
             kept = json.loads(file.read_text())
-            self._all = {str(k): str(v) for k, v in kept.items()}
+            known = kept["positions"] if "index" in kept else kept  # before, there was nothing in it but positions
+            self._all = {str(k): str(v) for k, v in known.items()}
+            self._index = str(kept["index"]) if "index" in kept else ""
         except FileNotFoundError:
             pass
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
             log.warning("%s: %s; all that there is is sent once more", file, error)
 
     def of(self, pool: str) -> str:
@@ -68,8 +75,22 @@ class Positions:
     def put(self, pool: str, position: str) -> None:
         """Raises OSError."""
         self._all[pool] = position
+        self._write()
+
+    def hold_for(self, index: str) -> bool:
+        """From now on they are of this index; False if they were of another, and are forgotten. Raises OSError."""
+        if index == self._index:
+            return True
+        same = not self._index
+        if not same:
+            self._all = {}
+        self._index = index
+        self._write()
+        return same
+
+    def _write(self) -> None:
         new = self._file.with_suffix(".new")
-        new.write_text(json.dumps(self._all))
+        new.write_text(json.dumps({"index": self._index, "positions": self._all}))
         new.replace(self._file)
 
 
@@ -77,12 +98,15 @@ class Exporter:
     """`start` it, and take its `values` every round. Says once what is wrong, and once that it is right again."""
 
     def __init__(
-        self, docker: Docker, index: Index, state: Path, every: float = EVERY, first: float = FIRST, longest: float = LONGEST
+        self, docker: Docker, index: Index, state: Path, every: float = EVERY, first: float = FIRST, longest: float = LONGEST,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._docker, self._index, self._positions = docker, index, Positions(state / FILE)
         self._every, self._first, self._longest = every, first, longest
         self._asked: dict[str, Asked] = {}  # by the submit node's container
         self._waiting: dict[str, int] = {}  # by pool
+        self._clock = clock
+        self._good: dict[str, float] = {}  # by pool: when its jobs were last delivered, or none waited
         self._trouble: dict[str, str] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
@@ -102,6 +126,7 @@ class Exporter:
         return {
             "history.exported_total": float(self.exported),
             "history.waiting": float(sum(list(self._waiting.values()))),
+            "history.behind": max((self._clock() - good for good in list(self._good.values())), default=0.0),
             "history.errors_total": float(self.errors),
             "history.refused_total": float(self.refused),
         }
@@ -124,10 +149,21 @@ class Exporter:
         for container in self._asked.keys() - there.keys():
             self._asked.pop(container).close()
         self._waiting = {pool: n for pool, n in self._waiting.items() if pool in there.values()}
+        now = self._clock()
+        self._good = {pool: self._good.get(pool, now) for pool in there.values()}
+        known = self._tried("the index", self._recognized) if there else True
         went = [
-            self._tried(f"pool {p}", functools.partial(self._drain, c, p)) for c, p in there.items()
+            self._tried(f"pool {p}", functools.partial(self._drain, c, p, bool(known))) for c, p in there.items()
         ]  # one keeps no other from it
-        return all(went)
+        return bool(known) and all(went)
+
+    def _recognized(self) -> bool:
+        """That the index answers, and positions are those of it."""
+        if not self._positions.hold_for(self._index.identity()):
+            log.warning(
+                "history: the index is another one than before; all that HTCondor's histories have is sent to it"
+            )
+        return True
 
     def _tried(self, what: str, do: Callable[[], Any]) -> Any:
         """What it gives; None if it came to nothing, which is told."""
@@ -144,8 +180,8 @@ class Exporter:
             log.warning("history, %s: all is well again", what)
         return found
 
-    def _drain(self, container: str, pool: str) -> bool:
-        """All of one pool's jobs that ended, batch by batch."""
+    def _drain(self, container: str, pool: str, send: bool) -> bool:
+        """All of one pool's jobs that ended, batch by batch; without `send` it is only counted what waits."""
         asked = self._asked.setdefault(container, Asked(self._docker, container, COMMAND, PATIENCE))
 
         def mapping() -> Mapping[str, Any]:
@@ -156,6 +192,8 @@ class Exporter:
             after = self._positions.of(pool)
             found = batch(asked.ask(f"after:{after}"))
             self._waiting[pool] = found.waiting + len(found.documents)
+            if not send:
+                return False
             self._told(pool, found)
             for one in self._index.put(found.documents, mapping):
                 self.refused += 1
@@ -165,6 +203,7 @@ class Exporter:
                 self._positions.put(pool, found.position)
             self.exported += len(found.documents)
             self._waiting[pool] = found.waiting
+            self._good[pool] = self._clock()
             if not found.waiting:
                 return True
         return True

@@ -101,6 +101,19 @@ class Index:
         self._session.trust_env = False  # no proxy stands between, and no ~/.netrc replaces the password
         self._session.verify, self._session.auth = ca, (USER, password)
 
+    def identity(self) -> str:
+        """Which index it is, for as long as it keeps its volume. Raises OSError where it does not say so."""
+        answer = self._ask("GET", "/", b"", "application/json")
+        if answer.status_code >= 300:
+            raise Later(f"{answer.status_code} {answer.text[:200]}")
+        try:
+            found = str(answer.json()["cluster_uuid"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise Later(f"it does not say which one it is: {answer.text[:200]}") from error
+        if found == "_na_":
+            raise Later("it is just starting")
+        return found
+
     def put(self, documents: Iterable[Document], mapping: Callable[[], Mapping[str, Any]]) -> list[Refusal]:
         """Returns once all are in the index, but for what it refuses for good. `mapping` gives adstash's mapping, if an index has to be
         made. Raises OSError (requests' exceptions are such) for what may go better later: then none, some or all of them are in."""

@@ -107,6 +107,7 @@ TABLE: dict[str, tuple[Metric, ...]] = {
     "history": (
         _total("history.exported_total", "finished jobs that were put into the index, those that came once more among them", HISTORY),
         _count("history.waiting", "finished jobs that are not in the index yet, as of the last look", HISTORY),
+        _seconds("history.behind", "since jobs were last put into the index, or none waited for it; of the pool of which that is longest ago", HISTORY),
         _total("history.errors_total", "attempts to read or to send them that came to nothing, and jobs that could not be read", HISTORY),
         _total("history.refused_total", "jobs that the index would not take as they are, and has without what their user chose", HISTORY),
     ),

@@ -71,6 +71,8 @@ BOUNDS: dict[str, tuple[Values, Values, dict[str, str]]] = {
     "jobs_idle": ({OLDEST: 300, FREE: 1}, {OLDEST: 301, FREE: 1}, {"pool": "demo"}),
     "source_failing": ({"failed.etcd": 0}, {"failed.etcd": 1}, {"source": "etcd"}),
     "graphite_unreachable": ({"collector.connected": 1}, {"collector.connected": 0}, {}),
+    "history_not_delivered": ({"history.behind": 900}, {"history.behind": 900.5}, {}),
+    "history_refused": ({"failed.history.refused": 0}, {"failed.history.refused": 1}, {}),
 }
 
 
@@ -172,6 +174,23 @@ def test_one_source_that_fails_for_long_fires_and_no_single_failure_does() -> No
     assert run(lambda n: float(n >= 5), 100) == []
     (change,) = run(float, 60)
     assert (change.alert.rule, change.alert.labels) == ("source_failing", (("source", "etcd"),))
+
+
+def test_jobs_that_the_index_refused_are_told_of_for_a_while_and_what_it_refused_before_is_not() -> None:
+    site, failures = Site(NAMES["history_refused"], NAMES["source_failing"]), Failures()
+    changes = []
+    for n in range(260):
+        values = {"history.refused_total": 3.0 + (n >= 5), "collector.errors.condor": 0.0}
+        failures = failures.after(values, site.now)
+        changes += [(n, c.alert.rule, c.alert.firing) for c in site.round(with_failures(values, failures))]
+    assert changes == [(5, "history_refused", True), (5 + 12 + 180, "history_refused", False)]
+
+
+def test_alerts_of_a_history_that_was_switched_off_end() -> None:
+    site = Site(NAMES["history_not_delivered"])
+    site.rounds_until({"history.behind": 1000.0})
+    _, change = site.rounds_until({})
+    assert change.why == "gone"
 
 
 # -- Hysteresis, for any rule and any readings

@@ -76,6 +76,10 @@ class OpenSearch(http.server.BaseHTTPRequestHandler):
         assert self.headers["Authorization"].startswith("Basic ")
         return [json.loads(line) for line in self.rfile.read(int(self.headers["Content-Length"])).splitlines()]
 
+    def do_GET(self) -> None:
+        assert self.path == "/"
+        self._reply(self.server.status, {"cluster_uuid": self.server.uuid} if self.server.uuid else {})
+
     def do_PUT(self) -> None:
         (body,) = self._body()
         assert body == settings(MAPPING)
@@ -99,7 +103,7 @@ class OpenSearch(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def server() -> Iterator[Any]:
     made: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OpenSearch)
-    made.indices, made.banned, made.status = {}, set(), 200
+    made.indices, made.banned, made.status, made.uuid = {}, set(), 200, "abc"
     threading.Thread(target=made.serve_forever, daemon=True).start()
     yield made
     made.shutdown()
@@ -127,6 +131,19 @@ def test_an_index_that_is_busy_or_refuses_the_password_is_asked_later(server: An
         server.status = status
         with pytest.raises(Later, match=f"history-2025.11: {status}"):
             index_of(server).put(JOBS, lambda: MAPPING)
+
+
+def test_an_index_says_which_one_it_is(server: Any) -> None:
+    assert index_of(server).identity() == "abc"
+    for status, uuid, says in (
+        (200, "", "does not say"),
+        (200, "_na_", "just starting"),
+        (401, "abc", "401"),
+        (503, "abc", "503"),
+    ):
+        server.status, server.uuid = status, uuid
+        with pytest.raises(Later, match=says):
+            index_of(server).identity()
 
 
 # -- the exporter
@@ -166,6 +183,13 @@ class Taken:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.trouble: Exception | None = None
+        self.away: Exception | None = None
+        self.name = "one"
+
+    def identity(self) -> str:
+        if self.away:
+            raise self.away
+        return self.name
 
     def put(self, documents: Any, mapping: Any) -> list[Refusal]:
         if self.trouble:
@@ -180,11 +204,12 @@ class Here:
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch, answers: Mapping[str, str]) -> None:
         self.asked, self.index, self.folder = Asked(answers), Taken(), folder
         self.there = {"abc": "demo"}
+        self.time = 0.0
         patch.setattr(history, "submit_nodes", lambda _: self.there)
         patch.setattr(history, "Asked", lambda *_: self.asked)
 
     def exporter(self) -> Exporter:
-        return Exporter(None, self.index, self.folder)  # type: ignore[arg-type]
+        return Exporter(None, self.index, self.folder, clock=lambda: self.time)  # type: ignore[arg-type]
 
 
 ANSWERS = {"after:": answer(1, 1, 2, waiting=1), "after:1:0:0": answer(2, 3), "after:2:0:0": answer(2)}
@@ -208,7 +233,8 @@ def test_a_position_is_written_down_once_its_jobs_are_in_the_index(
     exporter = here.exporter()
     assert not exporter.look() and not exporter.look()
     assert exporter.values() == {
-        "history.exported_total": 0, "history.waiting": 3, "history.errors_total": 2, "history.refused_total": 0,
+        "history.exported_total": 0, "history.waiting": 3, "history.behind": 0, "history.errors_total": 2,
+        "history.refused_total": 0,
     }  # fmt: skip
     assert Positions(tmp_path / history.FILE).of("demo") == ""
     here.index.trouble = None
@@ -224,6 +250,49 @@ def test_a_gap_is_told_and_a_pool_that_went_waits_for_nothing(tmp_path: Path, mo
     assert not exporter.look() and exporter.values()["history.waiting"] == 1
     here.there = {}
     assert exporter.look() and exporter.values()["history.waiting"] == 0
+
+
+def test_another_index_gets_all_that_there_is_and_the_same_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Here(tmp_path, monkeypatch, ANSWERS)
+    exporter = here.exporter()
+    assert exporter.look() and exporter.look() and here.index.ids == ["1", "2", "3"]
+    here.index.name = "another"
+    assert exporter.look() and here.index.ids == ["1", "2", "3"] * 2, "also while it runs"
+    assert exporter.errors == 0
+    again = here.exporter()
+    assert again.look() and here.index.ids == ["1", "2", "3"] * 2, "it is known to the next one"
+    here.index.name = "one"
+    assert here.exporter().look() and here.index.ids == ["1", "2", "3"] * 3
+
+
+def test_positions_of_an_older_collector_are_those_of_the_index_that_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / history.FILE).write_text('{"demo": "2:0:0"}')
+    here = Here(tmp_path, monkeypatch, ANSWERS)
+    assert here.exporter().look() and here.asked.words == ["after:2:0:0"]
+    assert json.loads((tmp_path / history.FILE).read_text()) == {"index": "one", "positions": {"demo": "2:0:0"}}
+
+
+def test_while_the_index_is_away_it_is_counted_what_waits_and_for_how_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Here(tmp_path, monkeypatch, ANSWERS)
+    exporter = here.exporter()
+    assert exporter.values()["history.behind"] == 0, "nothing is known yet"
+    here.index.away = Later("no")
+    for here.time in (0, 60, 901):
+        assert not exporter.look()
+    found = exporter.values()
+    assert (found["history.waiting"], found["history.behind"], found["history.errors_total"]) == (3, 901, 3)
+    here.index.away = None
+    assert exporter.look() and exporter.values()["history.behind"] == 0
+    here.time += 50
+    assert exporter.values()["history.behind"] == 50 and exporter.values()["history.waiting"] == 0
+    here.there = {}
+    assert exporter.look() and exporter.values()["history.behind"] == 0, "a pool that went is behind with nothing"
 
 
 def test_positions_that_cannot_be_read_begin_anew(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from aiohttp import web
 
 from .ask import Graphite, Marathon, trust
 from .config import Config, Mistake, from_environment
+from .curves import Curves
+from .panels import FILE, Panels
 from .watch import Watch
 from .web import application, tls
 
@@ -25,8 +27,10 @@ async def run(config: Config) -> None:
     context = trust(config)
     connector = aiohttp.TCPConnector(limit=16)
     async with aiohttp.ClientSession(connector=connector, trust_env=False) as session:
-        watch = Watch(config, Graphite(config, session, context), Marathon(config, session, context))
-        runner = web.AppRunner(application(watch, config.secret("admin")), access_log=None, shutdown_timeout=2)
+        graphite = Graphite(config, session, context)
+        curves = Curves(config, graphite, Panels((config.files / FILE).read_text()))
+        watch = Watch(config, graphite, Marathon(config, session, context))
+        runner = web.AppRunner(application(watch, curves, config.secret("admin")), access_log=None, shutdown_timeout=2)
         await runner.setup()
         try:
             await web.TCPSite(runner, config.listen, config.port, ssl_context=tls(config)).start()

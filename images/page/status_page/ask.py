@@ -54,12 +54,15 @@ class Graphite:
         self._session, self._context = session, context
         self._auth = aiohttp.BasicAuth(VIEWER, config.secret("viewer"))
 
-    async def render(self, targets: Sequence[str], since: str, points: int = 0) -> Any:
-        """The render API's JSON; at most so many points of each series if `points` is given."""
+    async def render(self, targets: Sequence[str], since: str, points: int = 0, patience: float = 0) -> Any:
+        """The render API's JSON; at most so many points of each series if `points` is given. `patience` in seconds, TIME's if 0."""
         form = [("target", target) for target in targets] + [("from", since), ("format", "json")]
         if points:
             form.append(("maxDataPoints", str(points)))
-        async with self._session.post(self._url, data=form, auth=self._auth, ssl=self._context, timeout=TIME) as answer:
+        limits = aiohttp.ClientTimeout(total=patience, sock_connect=4) if patience else TIME
+        async with self._session.post(
+            self._url, data=form, auth=self._auth, ssl=self._context, timeout=limits
+        ) as answer:
             found = await _json(answer)
         if not isinstance(found, list):
             raise ValueError("Graphite's answer is no list")

@@ -18,7 +18,7 @@ class Mistake(ValueError):
 @dataclass(frozen=True)
 class Config:
     """`listen`: an address; `graphite` and `marathons`: ADDRESS:PORT; `quorum`: the sites with a quorum member; `keeper`: the site
-    that has Graphite; `files`: ca.crt, server.crt, server.key, admin (Marathon's password) and viewer (Graphite's)."""
+    that has Graphite; `files`: ca.crt, server.crt, server.key, admin (Marathon's password), viewer (Graphite's) and panels.json (panels.py)."""
 
     federation: str
     listen: str
@@ -29,8 +29,7 @@ class Config:
     marathons: tuple[str, ...]
     files: Path = FILES
     port: int = PORT
-    interval: float = 5.0  # seconds between two questions while somebody looks
-    idle: float = 90.0  # and while nobody does: an answer costs Graphite 0.25 s of CPU
+    interval: float = 5.0  # seconds between two questions while somebody looks; while nobody does there are none
 
     def secret(self, name: str) -> str:
         """The content of one of the files. Raises OSError, or Mistake if it is empty."""

@@ -104,8 +104,9 @@ def _apps(data: Mapping[str, Any]) -> str:
     return ", ".join(more[:3]) + (f" and {len(more) - 3} more" if len(more) > 3 else "")
 
 
-def changes(before: Json | None, after: Json) -> Iterator[Json]:
-    """What is otherwise now, told at the time of `after`. Nothing at the start: that it is so is no event."""
+def changes(before: Json | None, after: Json, sources_only: bool = False) -> Iterator[Json]:
+    """What is otherwise now, told at the time of `after`. Nothing at the start: that it is so is no event. `sources_only`: nothing of
+    what Graphite's values say."""
     if before is None:
         return
     at = after["at"]
@@ -115,7 +116,7 @@ def changes(before: Json | None, after: Json) -> Iterator[Json]:
             yield event(at, "bad", f"{words} does not answer")
         if was == "away" and now == "answers":
             yield event(at, "good", f"{words} answers again")
-    if any(x["sources"]["graphite"]["state"] != "answers" for x in (before, after)):
+    if sources_only or any(x["sources"]["graphite"]["state"] != "answers" for x in (before, after)):
         return
     for found in (_sites, _links, _alerts):
         yield from (event(at, kind, text) for kind, text in found(before, after))

@@ -13,25 +13,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from . import series
+from . import replay, series
 from .ask import FAILURES, Graphite, Marathon, words
 from .config import Config
 from .events import changes, kept, of_marathon
 from .now import Known, Source, heard, now
 from .pools import apps, pool_names
+from .series import Latest
 from .sites import Json
 
 log = logging.getLogger(__name__)
 SOON = 1.0  # seconds: events of Marathon that come together are one question
 LONGEST_WAIT = 15.0  # seconds between two attempts to hear Marathon's events
-KEEP = 10.0  # seconds for which a pool's curves are not asked for again
 WATCHED = 30.0  # seconds after a look, for which it counts as going on
 FIRST = 3.0  # seconds that the first look after a pause waits for new values at most
-DEAD = 200.0  # seconds without a round, after which the server counts as dead
+GAP = 30.0  # seconds between two answers of Graphite, from which on its history is asked for what happened between
+DEAD = 60.0  # seconds without a round while somebody looks, after which the server counts as dead
 
 
-async def _soon(event: asyncio.Event, seconds: float) -> bool:
-    """Waits for it, so long at most; whether it came."""
+async def _soon(event: asyncio.Event, seconds: float | None) -> bool:
+    """Waits for it, so long at most (None: for ever); whether it came."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:
@@ -40,7 +41,10 @@ async def _soon(event: asyncio.Event, seconds: float) -> bool:
 
 
 class Watch:
-    """`body` is what browsers are told, with its tag; both change together."""
+    """`body` is what browsers are told, with its tag; both change together.
+
+    While nobody looks nothing is asked: the first look has the state of then within a moment, and what happened in between comes from
+    Graphite's history. Marathon keeps no events, so its stream is listened to all the time."""
 
     def __init__(
         self, config: Config, graphite: Graphite, marathon: Marathon, clock: Callable[[], float] = time.time
@@ -50,8 +54,8 @@ class Watch:
         self._before: Json | None = None
         self._stale, self._wake, self._answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._looked = -math.inf
-        self._curves: dict[tuple[str, str], tuple[float, Json]] = {}
-        self._asking: dict[tuple[str, str], asyncio.Task[Json]] = {}
+        self._told: Json | None = None  # the state of the time until which events are known
+        self._until = -math.inf  # that time
         self._tasks: list[asyncio.Task[None]] = []
         self._round = time.monotonic()
         self.body, self.tag = b"", ""
@@ -59,24 +63,34 @@ class Watch:
 
     @property
     def alive(self) -> bool:
-        return time.monotonic() - self._round < DEAD
+        return not self.watched or time.monotonic() - self._round < DEAD
 
     @property
     def watched(self) -> bool:
-        """Whether somebody looks. While nobody does, Graphite and Marathon are asked seldom: for the events, and to know that all is well."""
+        """Whether somebody looks."""
         return time.monotonic() - self._looked < WATCHED
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        return self._config.sites
+
+    @property
+    def pools(self) -> set[str]:
+        """Those that tell something now."""
+        return pool_names(self._known.latest)
 
     async def look(self) -> None:
         """Somebody looks. After a pause, new values are waited for."""
         slept, self._looked = not self.watched, time.monotonic()
         if slept and self._tasks:
+            self._round = self._looked
             self._answered.clear()
             self._wake.set()
             self._stale.set()
             await _soon(self._answered, FIRST)
 
-    def _pause(self) -> float:
-        return self._config.interval if self.watched else self._config.idle
+    def _pause(self) -> float | None:
+        return self._config.interval if self.watched else None
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(each()) for each in (self._rounds, self._apps, self._listen)]
@@ -86,11 +100,11 @@ class Watch:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _tell(self) -> None:
-        """Judges what is known, and has browsers told."""
+    def _tell(self, catching_up: bool = False) -> None:
+        """Judges what is known, and has browsers told. `catching_up`: what happened to sites, links and alerts comes by itself."""
         at = self._clock()
         found = now(self._config, self._known, at)
-        if new := list(changes(self._before, found)):
+        if new := list(changes(self._before, found, sources_only=catching_up)):
             self._known = replace(self._known, events=kept(self._known.events, new))
             found["events"] = list(self._known.events)
         self._before = found
@@ -103,9 +117,38 @@ class Watch:
             latest = series.latest(answer, self._clock())
         except FAILURES as error:
             self._failed("graphite", error)
-        else:
-            self._known = replace(self._known, latest=latest, graphite=self._known.graphite.answered(self._clock()))
-            self._known = replace(self._known, machines=heard(self._config, self._known))
+            self._tell()
+            return
+        at = self._clock()
+        self._known = replace(self._known, latest=latest, graphite=self._known.graphite.answered(at))
+        self._known = replace(self._known, machines=heard(self._config, self._known))
+        self._tell(catching_up=self.behind)
+        if not self.behind:
+            self._until, self._told = at, self._before
+
+    @property
+    def behind(self) -> bool:
+        """Whether events are missing between the last ones and what is known now."""
+        return (self._known.graphite.good or 0.0) - self._until > GAP
+
+    async def catch_up(self) -> None:
+        """Asks Graphite's history for the events that are missing. If it does not tell them, what is otherwise now is told as of now."""
+        at, found = self._known.graphite.good, self._before
+        assert at is not None and found is not None, "nobody is behind before an answer"
+        since = max(self._until, at - replay.DAY)
+        try:
+            states: list[tuple[float, Latest]] = []
+            for start, until in replay.spans(since, at):
+                answer = await self._graphite.render(
+                    replay.targets(self._config.federation), str(int(start)), replay.POINTS, replay.PATIENCE
+                )
+                states += replay.states(answer, until)
+            new = replay.replay(self._config, self._told, self._known, states, found)
+        except FAILURES as error:
+            log.warning("graphite: events since %d are not known: %s (%s)", since, words(error), error)
+            new = list(changes(self._told, found))
+        self._known = replace(self._known, events=kept(self._known.events, new))
+        self._until, self._told = at, found
         self._tell()
 
     async def ask_marathon(self) -> None:
@@ -129,11 +172,13 @@ class Watch:
             self._wake.clear()
             await self.ask_graphite()
             self._answered.set()
+            if self.watched and self.behind:
+                await self.catch_up()
             self._round = time.monotonic()
             await _soon(self._wake, self._pause())
 
     async def _apps(self) -> None:
-        """As often as Graphite, and soon after an event."""
+        """As often as Graphite, and soon after an event that somebody is to see."""
         while True:
             await self.ask_marathon()
             if await _soon(self._stale, self._pause()):
@@ -155,29 +200,8 @@ class Watch:
 
     def event(self, kind: str, data: Any) -> None:
         """One of Marathon's."""
-        self._stale.set()
+        if self.watched:
+            self._stale.set()
         if found := of_marathon(kind, data, self._clock()):
             self._known = replace(self._known, events=kept(self._known.events, [found]))
             self._tell()
-
-    def has_pool(self, pool: str) -> bool:
-        return pool in pool_names(self._known.latest)
-
-    async def curves(self, pool: str, range_: str) -> Json:
-        """Of a pool that there is, kept for a while, and asked for once however many want it. Raises one of FAILURES."""
-        key = pool, range_
-        made, found = self._curves.get(key, (-KEEP, {}))
-        if time.monotonic() - made < KEEP:
-            return found
-        if key not in self._asking:
-            self._asking[key] = asyncio.create_task(self._ask_curves(pool, range_))
-            self._asking[key].add_done_callback(lambda _: self._asking.pop(key, None))
-        return await asyncio.shield(self._asking[key])
-
-    async def _ask_curves(self, pool: str, range_: str) -> Json:
-        since, points = series.RANGES[range_]
-        answer = await self._graphite.render(series.curve_targets(self._config.federation, pool), since, points)
-        found = {"pool": pool, "range": range_, **series.curves(answer)}
-        there = [(name, known) for name, known in self._curves.items() if time.monotonic() - known[0] < KEEP]
-        self._curves = {**dict(there), (pool, range_): (time.monotonic(), found)}
-        return found

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import re
 import ssl
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,8 @@ from aiohttp import web
 
 from .ask import FAILURES, words
 from .config import USER, Config
+from .curves import Curves
+from .panels import Choice
 from .series import RANGES
 from .watch import Watch
 
@@ -45,6 +48,7 @@ HEADERS = {
 _ASK, _KEEP = "no-cache", "private, max-age=31536000, immutable"
 _COMPRESSED_FROM = 1024  # bytes
 WATCH: web.AppKey[Watch] = web.AppKey("watch")
+CURVES: web.AppKey[Curves] = web.AppKey("curves")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -137,12 +141,44 @@ async def pool(request: web.Request) -> web.Response:
     watch, name, range_ = request.app[WATCH], request.match_info["name"], request.query.get("range", "hour")
     if range_ not in RANGES:
         return _said(400, f"range is {range_[:20]!r}; write one of {', '.join(RANGES)}")
-    if not watch.has_pool(name):
+    if name not in watch.pools:
         return _said(404, f"there is no pool {name[:60]!r} now")
     try:
-        return web.json_response(await watch.curves(name, range_))
+        return web.json_response(await request.app[CURVES].of_pool(name, range_))
     except FAILURES as error:
         return _said(502, f"Graphite: {words(error)}")
+
+
+def panels(shown: Curves) -> Handler:
+    body = json.dumps(shown.panels.shown, separators=(",", ":")).encode()
+    file = _file(body, "application/json")
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return _unless_known(request, file.etag, _ASK, file.body, file.kind)
+
+    return serve
+
+
+async def section(request: web.Request) -> web.Response:
+    watch, curves, query = request.app[WATCH], request.app[CURVES], request.query
+    number = request.match_info["section"]
+    choice = Choice(
+        request.match_info["board"],
+        int(number) if number.isascii() and number.isdigit() and len(number) < 4 else -1,
+        query.get("range", "1h"),
+        query.get("site", ""),
+        query.get("pool", ""),
+    )
+    if wrong := curves.panels.wrong(choice, watch.sites, watch.pools):
+        return _said(400, wrong)
+    try:
+        return web.json_response(await curves.of_section(choice), dumps=_short)
+    except FAILURES as error:
+        return _said(502, f"Graphite: {words(error)}")
+
+
+def _short(found: Any) -> str:
+    return json.dumps(found, separators=(",", ":"))
 
 
 def files() -> Handler:
@@ -157,13 +193,15 @@ def files() -> Handler:
     return serve
 
 
-def application(watch: Watch, password: str) -> web.Application:
+def application(watch: Watch, curves: Curves, password: str) -> web.Application:
     """`password` is that of USER."""
     app = web.Application(middlewares=[guard(f"{USER}:{password}".encode())], client_max_size=1024)
-    app[WATCH] = watch
+    app[WATCH], app[CURVES] = watch, curves
     app.router.add_get("/health", health)
     app.router.add_get("/api/now", now)
     app.router.add_get("/api/pool/{name}", pool)
+    app.router.add_get("/api/panels", panels(curves))
+    app.router.add_get("/api/panels/{board}/{section}", section)
     app.router.add_get("/{path:.*}", files())
     return app
 

@@ -86,4 +86,4 @@ def test_the_newest_come_first_and_the_oldest_go() -> None:
 
 
 def test_every_file_of_events_is_read() -> None:
-    assert {p.name for p in Path(DATA).iterdir()} == {"now", "events.json", "environments"}
+    assert {p.name for p in Path(DATA).iterdir()} == {"now", "events.json", "environments", "panels.json"}

@@ -10,9 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-from page_helpers import AT, DATA, Graphite, Marathon, answer, config
+from page_helpers import AT, DATA, PANELS, Graphite, Marathon, answer, config
 from status_page import watch as watch_module
 from status_page.ask import words
+from status_page.curves import Curves
+from status_page.panels import Panels
 from status_page.watch import Watch
 from status_page.web import HEADERS, allowed, application, read
 
@@ -25,8 +27,9 @@ class Stage:
     def __init__(self) -> None:
         self.graphite, self.marathon = Graphite(answer(CASE["points"])), Marathon(CASE["apps"])
         self.time = AT
-        self.watch = Watch(config(interval=3600, idle=3600), self.graphite, self.marathon, lambda: self.time)  # type: ignore[arg-type]
-        self.client: Client = TestClient(TestServer(application(self.watch, PASSWORD)))
+        self.watch = Watch(config(interval=3600), self.graphite, self.marathon, lambda: self.time)  # type: ignore[arg-type]
+        curves = Curves(config(), self.graphite, Panels(PANELS))  # type: ignore[arg-type]
+        self.client: Client = TestClient(TestServer(application(self.watch, curves, PASSWORD)))
 
     async def get(self, path: str, status: int = 200, auth: bool = True, **headers: str) -> aiohttp.ClientResponse:
         login = aiohttp.BasicAuth("admin", PASSWORD, "utf-8") if auth else None
@@ -58,18 +61,70 @@ async def until(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_it_asks_seldom_while_nobody_looks_and_at_once_when_somebody_does(stage: Stage) -> None:
-    """Intervals of an hour: what is asked is asked because of a look."""
+def questions(stage: Stage) -> list[str]:
+    """What was asked: now, or history and since when."""
+    return [
+        f"since {since}" if targets[0].startswith("consolidateBy(") else "now"
+        for targets, since, _ in stage.graphite.asked
+    ]
+
+
+async def test_it_asks_nothing_while_nobody_looks_and_at_once_when_somebody_does(stage: Stage) -> None:
+    """An interval of an hour: what is asked is asked because of a look."""
     await stage.watch.start()
     await until(lambda: len(stage.graphite.asked) == 1)
-    assert not stage.watch.watched
+    assert not stage.watch.watched and stage.watch.alive
+    stage.watch.event("deployment_success", {})
+    await asyncio.sleep(0.05)
+    assert questions(stage) == ["now"] and stage.marathon.asked == 1, "nor by what Marathon tells"
     assert (await stage.now())["sources"]["graphite"]["state"] == "answers"
-    assert len(stage.graphite.asked) == 2 and stage.watch.watched, "new values are waited for"
+    assert stage.watch.watched and questions(stage)[:2] == ["now", "now"], "new values are waited for"
+    await until(lambda: questions(stage) == ["now", "now", f"since {int(AT - 86400)}", f"since {int(AT - 2880)}"])
     await stage.now()
-    assert len(stage.graphite.asked) == 2, "who goes on looking gets what came last"
+    assert len(stage.graphite.asked) == 4, "who goes on looking gets what came last"
+    await until(lambda: stage.marathon.asked == 2)
 
 
-PATHS = ("/", "/main.js", "/api/now", "/api/pool/demo", "/api/none", "/none")
+async def test_what_happened_while_nobody_looked_comes_from_graphites_history(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch_module, "WATCHED", 0.05)
+    await stage.watch.start()
+    await stage.now()
+    await until(lambda: len(questions(stage)) == 4 and not stage.watch.watched)
+    stage.time += 2000
+    stage.graphite.says = answer(CASE["points"], at=stage.time)
+    flags = {0: 1, 600: 0, 900: 1, 1900: 1}
+    stage.graphite.history = [
+        {"target": f'consolidateBy(aerie.aerie.torino.{name},"min")',
+         "datapoints": [[value if name == "vpn.cnaf.up" else 1, int(AT + ago)] for ago, value in flags.items()]}
+        for name in ("vpn.cnaf.up", "collector.connected")
+    ]  # fmt: skip
+    await stage.now()
+    await until(lambda: questions(stage)[5:] == [f"since {int(AT)}"])
+    await until(lambda: "hears cnaf" in json.dumps(stage.watch.body.decode()))
+    told = [(e["at"] - AT, e["text"]) for e in (await stage.now())["events"] if "cnaf through" in e["text"]]
+    assert told[:2] == [
+        (900, "torino hears cnaf through the tunnel again"),
+        (600, "torino does not hear cnaf through the tunnel any more"),
+    ]
+
+
+async def test_without_its_history_what_is_otherwise_now_is_told_as_of_now(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.ask()
+    await stage.watch.catch_up()
+    stage.time += 3600
+    down = json.loads((DATA / "now" / "link-down.json").read_text())["points"]
+    stage.graphite.says, stage.graphite.history = answer(down, at=stage.time), [{"target": "no series"}]
+    await stage.ask()
+    assert stage.watch.behind and "any more" not in stage.watch.body.decode()
+    await stage.watch.catch_up()
+    assert not stage.watch.behind and "through the tunnel any more" in stage.watch.body.decode()
+
+
+PATHS = ("/", "/main.js", "/api/now", "/api/pool/demo", "/api/panels", "/api/panels/services/0", "/api/none", "/none")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -195,6 +250,34 @@ async def test_curves_that_cannot_be_had(stage: Stage) -> None:
     await stage.get("/api/pool/demo", 200)
 
 
+async def test_a_section_is_asked_for_by_its_name_and_never_by_a_target(stage: Stage) -> None:
+    await stage.ask()
+    stage.graphite.asked.clear()
+    stage.graphite.says = [{"target": "0.0:fsync torino", "datapoints": [[1.5, 10], [None, 20]]}]
+    answers = await asyncio.gather(*(stage.get("/api/panels/services/0?range=6h&site=torino") for _ in range(5)))
+    assert [await each.json() for each in answers] == [
+        {"panels": [[{"name": "fsync torino", "start": 10, "step": 10, "values": [1.5, None]}], []]}
+    ] * 5
+    ((asked, since, points),) = stage.graphite.asked
+    assert (since, points) == ("-6h", 240) and all("aerie.aerie.torino.etcd" in target for target in asked)
+    for wrong in ("services/9", "services/-1", "services/x", "none/0", "services/0?range=2h", "services/0?site=*",
+                  "services/0?site=x", "pool/0", "pool/0?pool=none", "pool/0?pool=*", "services/%3A"):  # fmt: skip
+        said = await (await stage.get(f"/api/panels/{wrong}", 400)).json()
+        assert (
+            "there is no" in said["message"] or "write one of" in said["message"] or "has sections" in said["message"]
+        )
+    assert len(stage.graphite.asked) == 1, "nothing of it came to Graphite"
+    stage.graphite.says = OSError("refused")
+    assert "no connection" in (await (await stage.get("/api/panels/services/0", 502)).json())["message"]
+
+
+async def test_what_panels_there_are_is_told_without_targets(stage: Stage) -> None:
+    found = await stage.get("/api/panels")
+    text = await found.text()
+    assert "etcd: writes" in text and "aliasByNode" not in text and "aerie.aerie" not in text
+    await stage.get("/api/panels", 304, **{"If-None-Match": found.headers["ETag"]})
+
+
 async def test_marathons_events_are_heard_again_after_a_cut(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_module, "LONGEST_WAIT", 0.01)
     await stage.watch.start()
@@ -212,6 +295,8 @@ async def test_marathons_events_are_heard_again_after_a_cut(stage: Stage, monkey
 async def test_health(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     assert await (await stage.get("/health", auth=False)).text() == "ok\n"
     monkeypatch.setattr(watch_module, "DEAD", -1.0)
+    await stage.get("/health", auth=False)  # nobody looks, so nothing need have been asked
+    await stage.now()
     await stage.get("/health", 503, auth=False)
 
 

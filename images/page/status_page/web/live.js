@@ -1,27 +1,9 @@
 // Keeps what the page knows up to date: asks every few seconds, and says since when it is old.
 
+import { get } from "./ask.js";
+
 const ASK = 5_000; // between two questions
-const PATIENCE = 12_000; // for one answer
 const CURVES = 30_000; // between two questions for the curves that are shown
-
-/** The address of something beside the page, without the name and password that the page's own may have in it. */
-const address = (path) => new URL(path, location.origin + location.pathname).href;
-
-async function get(path) {
-  const stop = new AbortController();
-  const alarm = setTimeout(() => stop.abort(), PATIENCE);
-  try {
-    const answer = await fetch(address(path), { signal: stop.signal, headers: { Accept: "application/json" } });
-    const body = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Error(body.message ?? `HTTP ${answer.status}`);
-    const date = Date.parse(answer.headers.get("Date"));
-    return { body, skew: Number.isFinite(date) ? date / 1000 - Date.now() / 1000 : 0 };
-  } catch (e) {
-    throw e.name === "AbortError" ? new Error("no answer in time") : e;
-  } finally {
-    clearTimeout(alarm);
-  }
-}
 
 export class Live {
   /** `changed` is called after every change. `now` is what /api/now said, null at first; `cut` since when it says nothing. */
@@ -33,6 +15,7 @@ export class Live {
     this.skew = 0;
     this.curves = new Map(); // "pool range" -> {body, at, why}
     this.range = "hour";
+    this.more = () => this.all(); // what else is asked for, after each answer
   }
 
   /** Seconds since 1970 by the server's clock. */
@@ -57,7 +40,7 @@ export class Live {
       try {
         const { body, skew } = await get("api/now");
         Object.assign(this, { now: body, skew: Math.abs(skew) < 3 ? 0 : skew, cut: null, why: "" });
-        await this.all();
+        await this.more();
       } catch (e) {
         this.cut ??= this.time;
         this.why = e.message;
