@@ -63,7 +63,7 @@ class Marathon(ThreadingHTTPServer):
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.apps, self.refuses = apps, False
         self.listeners: list[queue.Queue[str]] = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def tell(self, kind: str, **data: Any) -> None:
         until(lambda: self.listeners, 30, "the page listens to Marathon's events")

@@ -146,7 +146,7 @@ def serving(rest: Rest) -> Iterator[Rest]:
     handler = type("Handler", (_Handler,), {"rest": rest})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     rest.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield rest

@@ -42,7 +42,7 @@ def test_only_a_pong_is_an_answer(tmp_path: Path, status: int, body: bytes, ther
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pem)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         assert answers("127.0.0.1", server.server_port, 5) is there

@@ -117,7 +117,7 @@ def releases(bench: Bench) -> Iterator[Bench]:
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     bench.env["AERIE_PULUMI_URL"] = f"http://127.0.0.1:{server.server_port}"
     yield bench
     server.shutdown()

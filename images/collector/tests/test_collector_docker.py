@@ -77,7 +77,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     server = Engine(str(tmp_path / "s"))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
     server.server_close()

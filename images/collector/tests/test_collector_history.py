@@ -104,7 +104,7 @@ class OpenSearch(http.server.BaseHTTPRequestHandler):
 def server() -> Iterator[Any]:
     made: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), OpenSearch)
     made.indices, made.banned, made.status, made.uuid = {}, set(), 200, "abc"
-    threading.Thread(target=made.serve_forever, daemon=True).start()
+    threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
     yield made
     made.shutdown()
     made.server_close()
