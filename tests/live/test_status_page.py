@@ -194,7 +194,7 @@ def test_all_panels_are_drawn_and_fit(
     heads = "return [...document.querySelectorAll('.panels .chart-title')].map((e) => e.firstChild.textContent)"
     page.until(lambda: page.script(heads) == titles, "every panel is there")
     for number in range(len(known["sections"])):
-        page.script("document.querySelectorAll('.panels')[arguments[0]].scrollIntoView()", number)
+        page.script("document.querySelectorAll('.panels')[arguments[0]].scrollIntoView({behavior: 'instant'})", number)
         page.until(
             lambda n=number: page.script(  # type: ignore[misc]
                 "return !document.querySelectorAll('.panels')[arguments[0]].querySelector('.plot-empty')", n
@@ -203,8 +203,8 @@ def test_all_panels_are_drawn_and_fit(
         )
     assert page.script("return document.documentElement.scrollWidth") <= size[0]
     assert "=>" not in page.script("return document.querySelector('main').textContent")
-    page.script("window.scrollTo({top: 0, behavior: 'instant'})")
-    page.until(lambda: page.script("return scrollY") == 0, "the top is shown")
+    to_the_top = "window.scrollTo({top: 0, behavior: 'instant'}); return scrollY"
+    page.until(lambda: page.script(to_the_top) == 0, "the top is shown")
     picture(page, f"panels-{board.split()[0].lower()}-{'phone' if size == PHONE else 'desk'}-{scheme}")
     assert page.complaints() == []
 
