@@ -179,7 +179,10 @@ class Collectors(threading.Thread):
         named = {
             f"aerie.aerie.{s}.{name}": value for s, values in self.points.items() for name, value in values.items()
         }
-        more = {f"aerie.aerie.{s}.{n}": wave(n, m, at) for s, names in self._more.items() for n, m in names.items()}
+        told = {
+            s: names for s, names in self._more.items() if s in self.points
+        }  # a site that is silent tells nothing at all
+        more = {f"aerie.aerie.{s}.{n}": wave(n, m, at) for s, names in told.items() for n, m in names.items()}
         self._buffer.put(Batch(at, {**more, **named}))
 
     def send(self) -> bool:
