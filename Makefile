@@ -36,7 +36,7 @@ lint: setup ## ruff and mypy
 	@$(ENV); .venv/bin/ruff check . && .venv/bin/ruff format --check . && tools/typecheck
 
 unit: setup ## fast tests: no Docker
-	@$(ENV); $(PYTHON) -m pytest tests/unit images -n auto --dist worksteal
+	@$(ENV); $(PYTHON) -m pytest tests/unit images -n $$(($$(nproc) + 1)) --dist worksteal  # one more than cores: some wait
 
 test: setup ## everything: lint, unit tests, and the live tests on a real federation
 	@tools/test
