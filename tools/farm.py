@@ -1,8 +1,6 @@
 """What is done to a whole federation besides Pulumi: machine and configuration judged, images, keys and stacks made, waited for.
 
-python -m tools.farm up [--jobs N]     as `aerie up --images --jobs N`: what `make up` does after the machine's set-up
-python -m tools.farm down [--jobs-too] as `aerie destroy --yes [--jobs-too]`, which is `make down`
-python -m tools.farm check             judges the machine and the configuration, changes nothing
+python -m tools.farm check     judges the machine and the configuration, changes nothing
 """
 
 from __future__ import annotations
@@ -160,23 +158,13 @@ def remove_labelled(name: str) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command line: `aerie` in other words, for scripts. 0: done; 1 and 2: refused or failed, told why; 130: interrupted."""
+    """The command line. 0: nothing is in the way; 1: refused, told why."""
     parser = argparse.ArgumentParser(
         prog="farm", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    upping = verbs.add_parser("up", help="bring everything up, ending with finished jobs")
-    upping.add_argument("--jobs", type=int, default=24, help="how many jobs to run in each pool (default 24)")
-    downing = verbs.add_parser("down", help="remove everything that `up` made")
-    downing.add_argument("--jobs-too", action="store_true", help="also while jobs run: they are removed")
     verbs.add_parser("check", help="judge machine and configuration only")
-    args = parser.parse_args(argv)
-    if args.verb != "check":
-        from aerie.__main__ import application  # it is made of this module's functions
-
-        words = ["up", "--images", "--jobs", str(args.jobs)] if args.verb == "up" else ["destroy", "--yes"]
-        words += ["--jobs-too"] if args.verb == "down" and args.jobs_too else []
-        return int(application()(words, prog_name="aerie", standalone_mode=False) or 0)
+    parser.parse_args(argv)
     console = Console(highlight=False)
     try:
         prepare_keys(ROOT)

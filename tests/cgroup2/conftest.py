@@ -74,7 +74,7 @@ def site(machine: vm.VirtualMachine) -> Site:
     start = time.monotonic()
     # Emulated, some step may take longer than the program waits for it; the same command goes on from there.
     for attempt in range(1, TRIES + 1):
-        done = made.shell(".venv/bin/python -m tools.farm up --jobs 2", UP_SECONDS, check=attempt == TRIES)
+        done = made.shell(".venv/bin/python -m aerie up --images --jobs 2", UP_SECONDS, check=attempt == TRIES)
         print(done.stdout)
         print(f"`up` number {attempt}: status {done.returncode} after {time.monotonic() - start:.0f} s", flush=True)
         if done.returncode == 0:

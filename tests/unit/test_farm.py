@@ -85,13 +85,6 @@ def test_down_goes_on_where_a_pool_fails_for_another_reason(the: Clone, monkeypa
     assert stand.done == ["destroy demo", "destroy demo"], "what was named is not taken from under what is left"
 
 
-def test_the_old_words_are_the_new_ones(the: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand = Stand(monkeypatch, the)
-    assert farm.main(["down"]) == 0 and stand.done == ["destroy demo", *SITES]
-    stand.refuses = "no Marathon instance answers"
-    assert farm.main(["down"]) == 1
-
-
 class FakeMarathon:
     """Knows which apps were waited for."""
 
