@@ -25,7 +25,7 @@ TOLD = (
     ("components.batch.marathon_client", "MarathonError", WRONG),
     ("tools.status_stacks", "PulumiFailed", UNABLE),
     ("tools.reach", "NotUp", UNABLE),
-    ("tools.image_tags", "ImageError", UNABLE),
+    ("components.image_tags", "ImageError", UNABLE),
     ("aerie.environment", "NoEnvironment", UNABLE),
 )
 

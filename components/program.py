@@ -9,7 +9,7 @@ from typing import Any
 
 import pulumi
 
-from tools.image_tags import image_tags
+from components.image_tags import image_tags
 
 from . import yaml_text
 from .batch.quorum import require_quorum

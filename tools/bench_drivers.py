@@ -16,8 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from components.iaas.docker import CAPABILITIES, SECURITY
-
-from .image_tags import image_tags
+from components.image_tags import image_tags
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = (5, 20, 50)

@@ -26,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .image_tags import image_tags
+from components.image_tags import image_tags
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOOKEEPER = "aerie-bench-marathon-zk"

@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from components.batch.framework_client import Framework
+from components.image_tags import image_tags
 from components.spec.model import Federation, Pool
 from components.spec.validate import FEDERATION_STACK, read_pools
 
 from . import stacks
-from .image_tags import image_tags
 from .login import Login, pool_login
 
 PLAIN = "aerie-bench-minicondor"

@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from components.image_tags import image_tags
 from components.spec import addresses
 from components.spec.model import Federation
 
-from .image_tags import image_tags
 from .rtt_matrix import LABEL
 
 PINGS = 200

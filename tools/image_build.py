@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+from components.image_tags import Image, ImageError, folder_digest, resolve, source_files
 from tools.image_store import Registry, docker, local_size, reference
-from tools.image_tags import Image, ImageError, folder_digest, resolve, source_files
 
 AT_ONCE = 2
 TAIL_LINES = 30

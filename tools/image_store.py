@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 
-from tools.image_tags import PREFIX, ImageError
+from components.image_tags import PREFIX, ImageError
 
 DEFAULT_REGISTRY = "127.0.0.1:5000"
 REGISTRY_CONTAINER = "aerie-registry"

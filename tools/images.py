@@ -24,7 +24,7 @@ from types import FrameType
 if not __package__:  # run as a program and not with -m
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tools.image_tags import Image, ImageError, image_tags, in_use, load_images, tags_of
+from components.image_tags import Image, ImageError, image_tags, in_use, load_images, tags_of
 
 __all__ = ["ImageError", "image_tags", "main"]
 

@@ -22,10 +22,10 @@ from types import FrameType
 
 from rich.console import Console
 
+from components.image_tags import image_tags
 from components.spec.model import Federation
 from components.spec.problems import ConfigError
 
-from .image_tags import image_tags
 from .login import aerie_home
 from .reach import NotUp, federation_here, places
 from .rtt_matrix import LIFE, Matrix, Trouble, text, troubles

@@ -12,9 +12,9 @@ from typing import Any
 
 from rich.console import Console
 
+from components.image_tags import image_tags
 from components.spec.rules import expand
 from components.spec.validate import FEDERATION_STACK
-from tools.image_tags import image_tags
 from tools.login import aerie_home
 from tools.reach import Place, at_once, places
 from tools.recovery import locked

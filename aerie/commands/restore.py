@@ -73,7 +73,7 @@ def restore(
 def _whole(
     file: Path, manifest: Manifest, folder: Path, console: Console, replace: bool, force: bool, images: bool, yes: bool
 ) -> dict[str, object]:
-    from tools.image_tags import image_tags
+    from components.image_tags import image_tags
 
     from .. import environment
     from ..backing_up import files, gather, judge, progress, restore

@@ -15,8 +15,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from components.image_tags import ImageError, image_tags
 from components.spec.model import Federation
-from tools.image_tags import ImageError, image_tags
 from tools.login import aerie_home
 from tools.preflight import look as preflight_look
 from tools.recovery import stale_locks

@@ -9,7 +9,9 @@ from .containers import containers
 from .model import Facts, Resource, Violation, text
 
 DIGEST = re.compile(r"(^|@)sha256:[0-9a-f]{64}$")
-CONTENT = re.compile(r":[0-9a-f]{12}$")  # tools/image_tags.py: the hash of the image's folder and of what it builds on
+CONTENT = re.compile(
+    r":[0-9a-f]{12}$"
+)  # components/image_tags.py: the hash of the image's folder and of what it builds on
 
 
 def images_by_content(resource: Resource, facts: Facts) -> Iterator[Violation]:
@@ -31,7 +33,7 @@ def images_by_content(resource: Resource, facts: Facts) -> Iterator[Violation]:
                 file,
                 place,
                 f"the image {image} is not named by its content, so it may be another one tomorrow",
-                "write the reference that tools.image_tags gives (name:12 hex digits), or name@sha256:...",
+                "write the reference that components.image_tags gives (name:12 hex digits), or name@sha256:...",
             )
 
 

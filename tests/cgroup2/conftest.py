@@ -18,7 +18,7 @@ import one_site
 import vm
 from one_site import Site
 
-from tools.image_tags import image_tags
+from components.image_tags import image_tags
 
 # `mesos-client` is only what Marathon's image is made from.
 IMAGES = ("calico", "etcd", "htcondor", "login", "machine", "marathon", "mesos", "registry", "vpn", "zookeeper")

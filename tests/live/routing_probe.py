@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from federation import Farm, wait_for
 
-from tools.image_tags import image_tags
+from components.image_tags import image_tags
 
 LABEL = "org.projectcalico.label.aerie-pool=aerie-rtt"  # probes talk to probes: docs/policy.md
 NAME = "aerie-test-probe"

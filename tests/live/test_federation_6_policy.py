@@ -20,7 +20,7 @@ from federation import Farm, docker, machines, wait_for
 from framework_pool import Found, FrameworkPool, containers
 from port_scan import Seen, as_a_job, from_container, from_machine
 
-from tools.image_tags import image_tags
+from components.image_tags import image_tags
 
 pytestmark = pytest.mark.live
 

@@ -15,8 +15,8 @@ import pytest
 import yaml
 from federation import Farm, machines, wait_for
 
+from components.image_tags import image_tags
 from tools.bird import BIRDC
-from tools.image_tags import image_tags
 
 SITES = ("torino", "cnaf", "bari")
 PAIRS = [(a, b) for a in SITES for b in SITES]

@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from components.image_tags import TAG_LENGTH, folder_digest
 from tools.image_build import cache_dir, copy_sources
-from tools.image_tags import TAG_LENGTH, folder_digest
 
 SOURCES = Path(__file__).parent / "cloud"
 NAME = "aerie-openstack"

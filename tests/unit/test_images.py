@@ -15,10 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.spec.model import Monitoring
-from tools.image_build import Builder, Processes, cache_dir, copy_sources, plan
-from tools.image_store import Registry
-from tools.image_tags import (
+from components.image_tags import (
     Image,
     ImageError,
     folder_digest,
@@ -29,6 +26,9 @@ from tools.image_tags import (
     resolve,
     tags_of,
 )
+from components.spec.model import Monitoring
+from tools.image_build import Builder, Processes, cache_dir, copy_sources, plan
+from tools.image_store import Registry
 from tools.images import _chosen, main
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from components.image_tags import load_images
 from components.spec.model import Federation, Pool, SiteStack
 from components.spec.validate import FEDERATION_STACK
-from tools.image_tags import load_images
 
 Kind = Literal["federation", "site", "pool"]
 
-# What every stack's program is made of. tools/image_tags.py names the images; tools/toolchain is the plugins that tell differences.
+# What every stack's program is made of. tools/toolchain is the plugins that tell differences.
 EVERYWHERE = (
     "federation.yaml",
     "Pulumi.yaml",
@@ -22,7 +22,6 @@ EVERYWHERE = (
     "requirements.txt",
     "components/*",
     "policy/*",
-    "tools/image_tags.py",
     "tools/toolchain/*",
 )
 NOWHERE = ("*_test.go", "*/tests/*", "*.md")  # even below what counts
@@ -82,7 +81,7 @@ def matches(path: str, patterns: Iterable[str]) -> bool:
 
 
 def _image_of(path: str) -> str | None:
-    """The image that the file is a part of; None for what no image holds (see tools/image_tags.py)."""
+    """The image that the file is a part of; None for what no image holds (see components/image_tags.py)."""
     parts = path.split("/")
     if len(parts) < 3 or parts[0] != "images" or "tests" in parts or matches(path, NOT_IN_IMAGES):
         return None
