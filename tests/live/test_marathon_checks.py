@@ -1,6 +1,6 @@
 """Health checks of every kind on bridge and container networks, with real Mesos and Docker: they see that a task is well, and that it no longer is.
 
-Needs a Docker engine and root. Everything made here has the prefix `mc-`, or is a task of the agent here.
+Needs a Docker engine and root. Everything made here has the prefix `mk-`, or is a task of the agent here.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def app(kind: str, mode: str, folder: Path) -> Json:
         "cpus": 0.1,
         "mem": 64,
         "taskKillGracePeriodSeconds": 1,
-        "networks": [{"mode": "container/bridge"} if mode == "bridge" else {"mode": "container", "name": "mc-m"}],
+        "networks": [{"mode": "container/bridge"} if mode == "bridge" else {"mode": "container", "name": "mk-m"}],
         "container": {
             "type": "DOCKER",
             "docker": {"image": image("marathon")},
@@ -89,20 +89,20 @@ def run(name: str, options: list[str], env: dict[str, str], reference: str, *com
 
 
 def start(folder: Path) -> None:
-    sh("docker", "network", "create", "--subnet", NETWORK, "--gateway", HOST, "--ip-range", OF_TASKS, "mc-m")
-    on = ["--network", "mc-m", "--ip"]
+    sh("docker", "network", "create", "--subnet", NETWORK, "--gateway", HOST, "--ip-range", OF_TASKS, "mk-m")
+    on = ["--network", "mk-m", "--ip"]
     etc = folder / "zookeeper"
     etc.mkdir()
     (etc / "zoo.cfg").write_text(f"clientPort=2181\nclientPortAddress={ZOOKEEPER}\n")
     (etc / "myid").write_text("1\n")
-    run("mc-zk", [*on, ZOOKEEPER, "-v", f"{etc}:/etc/aerie/zookeeper:ro"], {}, image("zookeeper"))
+    run("mk-zk", [*on, ZOOKEEPER, "-v", f"{etc}:/etc/aerie/zookeeper:ro"], {}, image("zookeeper"))
     zk = f"zk://{ZOOKEEPER}:2181"
     env = {
         "MESOS_ZK": f"{zk}/mesos", "MESOS_QUORUM": "1", "MESOS_WORK_DIR": "/var/lib/mesos", "MESOS_IP": MASTER, "MESOS_HOSTNAME": MASTER,
     }  # fmt: skip
-    run("mc-master", [*on, MASTER], env, image("mesos"), "mesos-master")
+    run("mk-master", [*on, MASTER], env, image("mesos"), "mesos-master")
     env = {"MARATHON_MASTER": f"{zk}/mesos", "MARATHON_ZK": f"{zk}/marathon", "MARATHON_HOSTNAME": MARATHON}
-    run("mc-marathon", [*on, MARATHON], env, image("marathon"))
+    run("mk-marathon", [*on, MARATHON], env, image("marathon"))
     work = folder / "work"
     work.mkdir()
     env = {
@@ -123,7 +123,7 @@ def start(folder: Path) -> None:
     }
     options = ["--network", "host", "--pid", "host", "-v", "/var/run/docker.sock:/var/run/docker.sock",
                "-v", "/sys/fs/cgroup:/sys/fs/cgroup:ro", "-v", f"{work}:{work}"]  # fmt: skip
-    run("mc-agent", options, env, image("mesos"), "mesos-agent")
+    run("mk-agent", options, env, image("mesos"), "mesos-agent")
 
 
 def marathon(path: str, body: Any = None) -> Any:
@@ -139,7 +139,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     work = str(tmp_path / "work")
 
     def clear() -> None:
-        if found := sh("docker", "ps", "-aq", "--filter", "name=^mc-").split():
+        if found := sh("docker", "ps", "-aq", "--filter", "name=^mk-").split():
             sh("docker", "rm", "-f", "-v", *found)
         ours = [
             c
@@ -148,7 +148,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         ]
         if ours:
             sh("docker", "rm", "-f", *ours)
-        subprocess.run(["docker", "network", "rm", "mc-m"], capture_output=True)
+        subprocess.run(["docker", "network", "rm", "mk-m"], capture_output=True)
 
     clear()
     here = tmp_path / "here"
@@ -188,4 +188,4 @@ def test_every_kind_on_both_networks_sees_both(folder: Path) -> None:
         (folder / "sick").unlink()
         until(lambda: all_are(True), 60, "all are again")
     except AssertionError as error:
-        raise AssertionError(f"{error}\n{alive()}\n{sh('docker', 'logs', '--tail', '20', 'mc-marathon')}") from error
+        raise AssertionError(f"{error}\n{alive()}\n{sh('docker', 'logs', '--tail', '20', 'mk-marathon')}") from error

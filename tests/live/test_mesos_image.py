@@ -1,7 +1,7 @@
 """The image `mesos` for real: a master and an agent with TLS, authentication and ACLs, and Docker tasks on them.
 
 Needs a Docker engine and root (the agent shares the engine and the host's /sys/fs/cgroup).  Everything made here has
-the prefix `mc-`, or `mesos-` (Mesos' own containers).
+the prefix `mi-`, or `mesos-` (Mesos' own containers).
 """
 
 import base64
@@ -138,7 +138,7 @@ class Cluster:
         (etc / "zoo.cfg").write_text(
             "tickTime=2000\ndataDir=/var/lib/zookeeper\nclientPort=2181\nadmin.enableServer=false\n"
         )
-        sh("docker", "run", "-d", "--name", "mc-zk", "--network", "mc-m", "--ip", ZK,
+        sh("docker", "run", "-d", "--name", "mi-zk", "--network", "mi-m", "--ip", ZK,
            "-v", f"{etc}:/etc/aerie/zookeeper:ro", image("zookeeper"))  # fmt: skip
 
     def _start(self, name: str, reference: str, options: list[str], env: dict[str, str], program: str) -> None:
@@ -164,8 +164,8 @@ class Cluster:
             "MESOS_CREDENTIALS": f"{etc}/credentials",
             "MESOS_ACLS": f"file://{etc}/acls",
         }
-        options = ["--network", "mc-m", "--ip", MASTER, "-v", f"{self.folder}/master:{etc}:ro"]
-        self._start("mc-master", image("mesos"), options, env, "mesos-master")
+        options = ["--network", "mi-m", "--ip", MASTER, "-v", f"{self.folder}/master:{etc}:ro"]
+        self._start("mi-master", image("mesos"), options, env, "mesos-master")
 
     def agent(self, reference: str) -> None:
         etc = self.folder / "agent"
@@ -200,7 +200,7 @@ class Cluster:
         options = ["--network", "host", "--pid", "host", "-v", "/var/run/docker.sock:/var/run/docker.sock",
                    "-v", "/sys/fs/cgroup:/sys/fs/cgroup:ro", "-v", f"{etc}:{etc}:ro",
                    "-v", f"{self.work}:{self.work}"]  # fmt: skip
-        self._start("mc-agent", reference, options, env, "mesos-agent")
+        self._start("mi-agent", reference, options, env, "mesos-agent")
 
     def connect(self, where: str, timeout: float | None = 10) -> http.client.HTTPSConnection:
         host, port = where.split(":")
@@ -347,17 +347,20 @@ class Framework:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("mesos-image")
+
     def clear() -> None:
-        sh("docker", "rm", "-f", "mc-agent", "mc-master", "mc-zk", check=False)
+        sh("docker", "rm", "-f", "mi-agent", "mi-master", "mi-zk", check=False)
         for c in sh("docker", "ps", "-aq", "--filter", "name=^mesos-").split():
-            sh("docker", "rm", "-f", c, check=False)
-        sh("docker", "network", "rm", "mc-m", check=False)
-        sh("docker", "rmi", "mc-mesos:next", check=False)
+            if str(folder) in sh("docker", "inspect", "-f", "{{json .Mounts}}", c, check=False):
+                sh("docker", "rm", "-f", c, check=False)
+        sh("docker", "network", "rm", "mi-m", check=False)
+        sh("docker", "rmi", "mi-mesos:next", check=False)
 
     clear()
-    sh("docker", "network", "create", "--subnet", "172.28.10.0/24", "--gateway", HOST, "mc-m")
+    sh("docker", "network", "create", "--subnet", "172.28.10.0/24", "--gateway", HOST, "mi-m")
     try:
-        made = Cluster(tmp_path_factory.mktemp("mesos"))
+        made = Cluster(folder)
         made.zookeeper()
         made.master()
         made.agent(image("mesos"))
@@ -429,7 +432,7 @@ def test_a_connection_that_breaks_off_takes_no_other_with_it(cluster: Cluster, w
 
 
 def test_no_password_in_logs_or_flags(cluster: Cluster) -> None:
-    for name in ("mc-master", "mc-agent"):
+    for name in ("mi-master", "mi-agent"):
         assert ZK_SECRET not in sh("docker", "logs", name, check=False)
     flags = cluster.get(f"{MASTER}:5050", "/flags")[1].decode()
     assert "zk://mesos:***@" in flags and ZK_SECRET not in flags
@@ -494,14 +497,14 @@ def test_missing_image_fails_the_task(framework: Framework) -> None:
 
 
 def test_task_outlives_the_agent_and_an_upgrade(cluster: Cluster, framework: Framework) -> None:
-    sh("docker", "tag", image("mesos"), "mc-mesos:next")
+    sh("docker", "tag", image("mesos"), "mi-mesos:next")
     script = "for i in $(seq 1 400); do echo line $i; sleep 0.1; done"
     task = framework.launch(script)
     container = framework.container(task)
     started = sh("docker", "inspect", "-f", "{{.State.StartedAt}}", container)
     (agent,) = cluster.agents()
-    sh("docker", "rm", "-f", "mc-agent")
-    cluster.agent("mc-mesos:next")
+    sh("docker", "rm", "-f", "mi-agent")
+    cluster.agent("mi-mesos:next")
     again = until(lambda: [a for a in cluster.agents() if a["reregistered_time"] != agent.get("reregistered_time")
                            and "reregistered_time" in a], 60, "registered again")  # fmt: skip
     assert again[0]["id"] == agent["id"]
@@ -511,7 +514,7 @@ def test_task_outlives_the_agent_and_an_upgrade(cluster: Cluster, framework: Fra
     # ... and the new agent runs new tasks, with executors of the new image.
     task = framework.launch("exec sleep 30")
     framework.wait(task, "TASK_RUNNING")
-    assert "mc-mesos:next" in sh("docker", "ps", "--filter", "name=executor", "--format", "{{.Image}}")
+    assert "mi-mesos:next" in sh("docker", "ps", "--filter", "name=executor", "--format", "{{.Image}}")
     framework.kill(task)
     framework.wait(task, "TASK_KILLED", 30)
 
