@@ -90,10 +90,9 @@ def test_the_other_takes_over(pool: Pool) -> None:
     print(f"negotiator on the other after {time.monotonic() - start:.1f} s")
     until("started", lambda: pool.events("new", "001") == 1, 60)
     print(f"new job started {time.monotonic() - start:.1f} s after the leader was killed")
-    assert time.monotonic() - start < 60
     pool.wait("new")
-    until("health", lambda: pool.healthy(pool.manager(other)), 30)
-    # At first a tool may find the dead negotiator's ad, which the collector believes for 40 s.
+    # At first a tool, and the check of health, may find the dead negotiator's ad, which the collector believes for 40 s.
+    until("health", lambda: pool.healthy(pool.manager(other)), 90)
     asked = "condor_userprio -all -allusers"
     until("factor kept", lambda: f"{FACTOR:.2f}" in pool.inside(pool.manager(other), asked, check=False), 60)
     for name in ("hc-ha-submit", "hc-ha-exec1"):
