@@ -36,7 +36,10 @@ async def run(config: Config) -> None:
             await web.TCPSite(runner, config.listen, config.port, ssl_context=tls(config)).start()
             await watch.start()
             logging.info("page: https://%s:%d", config.listen, config.port)
-            await end.wait()
+            signalled, broken = asyncio.create_task(end.wait()), asyncio.create_task(watch.broken())
+            await asyncio.wait((signalled, broken), return_when=asyncio.FIRST_COMPLETED)
+            if not broken.cancel():
+                broken.result()  # a fault of ours: Docker starts the server anew
         finally:
             await watch.stop()
             await runner.cleanup()

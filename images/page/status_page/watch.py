@@ -95,6 +95,12 @@ class Watch:
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(each()) for each in (self._rounds, self._apps, self._listen)]
 
+    async def broken(self) -> None:
+        """Raises what ended one of the loops: each goes on for ever, and without it the page would show old things for good."""
+        ended, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -128,8 +134,9 @@ class Watch:
 
     @property
     def behind(self) -> bool:
-        """Whether events are missing between the last ones and what is known now."""
-        return (self._known.graphite.good or 0.0) - self._until > GAP
+        """Whether events are missing between the last ones and what is known now. Nothing is known before Graphite's first answer."""
+        good = self._known.graphite.good
+        return good is not None and good - self._until > GAP
 
     async def catch_up(self) -> None:
         """Asks Graphite's history for the events that are missing. If it does not tell them, what is otherwise now is told as of now."""

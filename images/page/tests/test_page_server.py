@@ -124,6 +124,29 @@ async def test_without_its_history_what_is_otherwise_now_is_told_as_of_now(
     assert not stage.watch.behind and "through the tunnel any more" in stage.watch.body.decode()
 
 
+async def test_it_starts_without_graphite_and_goes_on_when_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    stage.watch = Watch(config(interval=0.02), stage.graphite, stage.marathon, lambda: stage.time)  # type: ignore[arg-type]
+    stage.graphite.says, well = OSError("refused"), stage.graphite.says
+    await stage.watch.start()
+    try:
+        await stage.watch.look()
+        await until(lambda: len(stage.graphite.asked) > 3)
+        assert '"state":"away"' in stage.watch.body.decode()
+        stage.graphite.says = well
+        await until(lambda: '"state":"away"' not in stage.watch.body.decode())
+    finally:
+        await stage.watch.stop()
+
+
+async def test_a_loop_that_ends_of_a_fault_of_ours_is_told(stage: Stage) -> None:
+    stage.graphite.says = MemoryError("none that is expected")
+    await stage.watch.start()
+    with pytest.raises(MemoryError):
+        async with asyncio.timeout(10):
+            await stage.watch.broken()
+
+
 PATHS = ("/", "/main.js", "/api/now", "/api/pool/demo", "/api/panels", "/api/panels/services/0", "/api/none", "/none")
 
 
