@@ -535,5 +535,5 @@ def test_flags_that_would_be_ignored_are_refused(flag: str, words: str) -> None:
 
 
 def test_agent_refuses_other_containerizers() -> None:
-    words = ("mesos-agent", "--master=1.2.3.4:5050", "--containerizers=docker,mesos", "--work_dir=/tmp/w")
+    words = ("mesos-agent", "--master=1.2.3.4:5050", "--containerizers=docker,mesos", "--work_dir=/tmp/work")
     assert "give docker" in sh("docker", "run", "--rm", image("mesos"), *words, check=False)
