@@ -52,7 +52,8 @@ class Watch:
         self._config, self._graphite, self._marathon, self._clock = config, graphite, marathon, clock
         self._known = Known()
         self._before: Json | None = None
-        self._stale, self._wake, self._answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._stale, self._wake = asyncio.Event(), asyncio.Event()
+        self._answered, self._apps_told = asyncio.Event(), asyncio.Event()  # since the first look after a pause
         self._looked = -math.inf
         self._told: Json | None = None  # the state of the time until which events are known
         self._until = -math.inf  # that time
@@ -85,9 +86,10 @@ class Watch:
         if slept and self._tasks:
             self._round = self._looked
             self._answered.clear()
+            self._apps_told.clear()
             self._wake.set()
             self._stale.set()
-            await _soon(self._answered, FIRST)
+            await asyncio.gather(_soon(self._answered, FIRST), _soon(self._apps_told, FIRST))
 
     def _pause(self) -> float | None:
         return self._config.interval if self.watched else None
@@ -188,7 +190,8 @@ class Watch:
         """As often as Graphite, and soon after an event that somebody is to see."""
         while True:
             await self.ask_marathon()
-            if await _soon(self._stale, self._pause()):
+            self._apps_told.set()
+            if await _soon(self._stale, self._pause()) and self._apps_told.is_set():  # else somebody waits for it
                 await asyncio.sleep(SOON)
             self._stale.clear()
 

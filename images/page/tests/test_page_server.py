@@ -85,6 +85,14 @@ async def test_it_asks_nothing_while_nobody_looks_and_at_once_when_somebody_does
     await until(lambda: stage.marathon.asked == 2)
 
 
+async def test_the_first_look_after_a_pause_has_the_apps_of_now(stage: Stage) -> None:
+    stage.marathon.says, there = [], stage.marathon.says
+    await stage.watch.start()
+    await until(lambda: stage.marathon.asked == 1)
+    stage.marathon.says = there
+    assert {app["id"] for app in (await stage.now())["apps"]} == {app["id"] for app in there}
+
+
 async def test_what_happened_while_nobody_looked_comes_from_graphites_history(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
