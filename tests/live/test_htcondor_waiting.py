@@ -161,6 +161,22 @@ def test_the_reader_outlives_the_schedd_and_the_central_manager(pool: Pool, read
     assert readers() == before, "by the same process"
 
 
+def test_one_that_is_started_before_the_pools_configuration_reads_it_later(pool: Pool) -> None:
+    """The collector finds a submit node within its round, while that still writes its files."""
+    files, kept = "/etc/condor/config.d", "/etc/condor/config.later"
+    pool.inside(NODE, f"mv {files} {kept}")
+    early = pools.reader(Docker(SOCKET), NODE)
+    try:
+        assert "error" in json.loads(early.ask("all"))
+        pool.inside(NODE, f"mv {kept} {files}")
+        early.ask("counts")  # may be the one that finds that it has to read it
+        assert set(json.loads(early.ask("counts"))) == {"idle", "running", "held"}
+        assert "error" not in json.loads(early.ask("all"))
+    finally:
+        early.close()
+        pool.inside(NODE, f"[ -d {files} ] || mv {kept} {files}")
+
+
 def test_no_reader_is_left_when_the_collector_is_killed(pool: Pool, reader: Program, tmp_path: Path) -> None:
     reader.close()
     until("the tests' reader ends with its input", lambda: readers() == [], 30)

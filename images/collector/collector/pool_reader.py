@@ -191,6 +191,10 @@ class Bindings:
 
         self._classad, self._condor = classad2, htcondor2
 
+    def configure(self) -> None:
+        """The bindings read HTCondor's configuration once, and we may have been started before the pool's was written."""
+        self._condor.reload_config()
+
     def counts(self) -> dict[str, int]:
         """From the schedd's own summary, so it costs the same however many jobs there are."""
         options = self._condor.QueryOpt.SummaryOnly
@@ -334,6 +338,8 @@ def answer(bindings: Bindings, word: str) -> str:
             return everything(bindings)
         raise ValueError(f"no question: {word!r}")
     except Exception as error:
+        with contextlib.suppress(Exception):
+            bindings.configure()
         return json.dumps({"error": why(error)})
 
 

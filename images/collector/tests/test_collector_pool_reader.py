@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -214,3 +215,24 @@ def test_a_daemon_that_was_started_anew_is_asked_twice_and_one_that_is_busy_is_n
     with pytest.raises(OSError, match="busy"):
         pool_reader.twice(ask)
     assert answers == [2]
+
+
+class Early:
+    """Bindings that were imported before the pool's configuration was there."""
+
+    configured = False
+
+    def configure(self) -> None:
+        self.configured = True
+
+    def counts(self) -> dict[str, int]:
+        if not self.configured:
+            raise OSError("no schedd is known")
+        return {"idle": 1, "running": 2, "held": 0}
+
+
+def test_what_was_started_before_the_configuration_reads_it_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_reader, "as_condor", contextlib.nullcontext)
+    early: Any = Early()
+    assert "no schedd is known" in pool_reader.answer(early, "counts")
+    assert json.loads(pool_reader.answer(early, "counts")) == {"idle": 1, "running": 2, "held": 0}
