@@ -315,7 +315,9 @@ def harmless() -> None:
     """This process becomes nobody, and gets its limits: a signal that is not handled ends it even within C."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(PATIENCE)
-    resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE))
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (PATIENCE + 2, PATIENCE + 2)
+    )  # behind the alarm, by which a busy one is told from a killed one
     with open("/proc/self/statm") as file:
         most = int(file.read().split()[0]) * resource.getpagesize() + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
