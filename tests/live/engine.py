@@ -58,6 +58,14 @@ def until(what: Callable[[], Any], seconds: float, why: str, pause: float = 0.1)
     raise AssertionError(f"not within {seconds} s: {why}")
 
 
+def remove(prefix: str) -> None:
+    """Containers, networks and volumes of this machine's engine whose names begin so."""
+    listings = {"container": ("ps", "-aq"), "network": ("network", "ls", "-q"), "volume": ("volume", "ls", "-q")}
+    for kind, listing in listings.items():
+        if found := sh("docker", *listing, "--filter", f"name=^{prefix}").split():
+            sh("docker", kind, "rm", "--force", *(["--volumes"] if kind == "container" else []), *found)
+
+
 class EngineHost:
     """One machine with its own Docker engine, on a network that is there. `folder` holds `machine/`, `calico/` and `images.tar`."""
 

@@ -174,9 +174,3 @@ class FrontEnds:
                 else:
                     self.tools(a, "ip", "route", "replace", lan(b), "dev", f"wg-{third(a, b)}", "src", front_end(a),
                                "metric", str(metric), "proto", "static")  # fmt: skip
-
-
-def remove() -> None:
-    for kind, listing in (("container", ["ps", "-aq"]), ("network", ["network", "ls", "-q"])):
-        if found := docker(*listing, "--filter", f"name=^{PREFIX}").stdout.split():
-            docker(kind, "rm", "--force", *(["--volumes"] if kind == "container" else []), *found)

@@ -13,12 +13,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.batch import tokens
 from components.batch.role_containers import environment, role_containers
-from components.batch.types import PoolRole, PoolSecrets, PoolSpec, PoolUser
+from components.batch.types import (
+    CentralManagerSpec,
+    ExecutorsSpec,
+    PoolRole,
+    PoolSecrets,
+    PoolSpec,
+    PoolUser,
+    SubmitNodeSpec,
+)
 
 
 def run(*command: str, check: bool = True, stdin: str | None = None, timeout: float = 120) -> str:
@@ -107,6 +116,12 @@ class Pool:
         run("docker", "volume", "rm", self.volume, check=False)
         run("docker", "network", "rm", self.network, check=False)
 
+    def start_managers(self) -> None:
+        """Central manager and submit node, until the schedd answers."""
+        self.start_central_manager()
+        self.start_submit()
+        until("schedd", lambda: "Total" in self.ssh("condor_q", check=False))
+
     def inside(self, container: str, script: str, user: str = "root", check: bool = True) -> str:
         home = "/root" if user == "root" else f"/home/{user}"
         return run("docker", "exec", "-u", user, "-e", f"HOME={home}", container, "sh", "-c", script, check=check)
@@ -140,6 +155,20 @@ class Pool:
             subprocess.run(["docker", "exec", container, "aerie-health"], capture_output=True, check=False).returncode
             == 0
         )
+
+
+def small(name: str, network: str, cpus: int = 2, memory: int = 1024, grace: int = 40, **more: Any) -> PoolSpec:
+    """A pool at one site, with one executor: in the /24 `network` (its first three numbers) the central manager is 10, the submit node 11,
+    the executor 21."""
+    return PoolSpec(
+        name=name,
+        sites=("torino",),
+        central_manager=CentralManagerSpec(f"{network}.10"),
+        submit_node=SubmitNodeSpec(f"{network}.11", "torino", "front"),
+        executors=ExecutorsSpec(count=1, cpus=cpus, memory=memory, grace=grace),
+        site_networks={"torino": f"{network}.21/32"},
+        **more,
+    )
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from collector.alert_rules import RULES
 from collector.buffer import Batch, Buffer
 from collector.graphite import Sender
 from collector.metrics import Metric, known, table
+from engine import remove
 from test_monitoring_image import Graphite, files
 from test_service_images import certificate, docker, until
 
@@ -39,16 +40,6 @@ MARATHON = 18443
 PASSWORD = "a password, of Marathon's"
 INPUT = ROOT / "images" / "page" / "tests" / "data" / "now" / "well.json"
 HOUR = 360  # rounds
-
-
-def remove() -> None:
-    for kind, listing in (
-        ("container", ["ps", "-aq"]),
-        ("network", ["network", "ls", "-q"]),
-        ("volume", ["volume", "ls", "-q"]),
-    ):
-        if found := docker(*listing, "--filter", f"name={PREFIX}").split():
-            docker(kind, "rm", "--force", *(["--volumes"] if kind == "container" else []), *found)
 
 
 class Marathon(ThreadingHTTPServer):
@@ -313,7 +304,7 @@ class Stage:
 def stage(folder: Path, everything: bool = False) -> Iterator[Stage]:
     """`everything`: the sites send every metric that there is, and have done so for an hour."""
     assert main(["build", "page", "graphite"]) == 0
-    remove()
+    remove(PREFIX)
     found = Stage(folder, everything)
     try:
         found.start()
@@ -321,4 +312,4 @@ def stage(folder: Path, everything: bool = False) -> Iterator[Stage]:
     finally:
         with suppress(AttributeError, RuntimeError):
             found.stop()
-        remove()
+        remove(PREFIX)

@@ -19,7 +19,8 @@ import requests
 from collector.buffer import Batch, Buffer
 from collector.graphite import Sender
 from collector.metrics import table
-from test_monitoring_image import ADDRESS, PREFIX, SUBNET, Graphite, _remove
+from engine import remove
+from test_monitoring_image import ADDRESS, PREFIX, SUBNET, Graphite
 from test_service_images import certificate, docker, until
 
 from components.monitoring.dashboards import grafana
@@ -61,7 +62,7 @@ def instances(name: str) -> Iterator[str]:
 def graphite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graphite]:
     """With every metric's samples in it. They grow, so that counters have rates."""
     assert main(["build", "base", "graphite"]) == 0
-    _remove()
+    remove(PREFIX)
     folder = tmp_path_factory.mktemp("graphite")
     certificate(folder, "server", "graphite", (ADDRESS,))
     (folder / "credentials").write_text("viewer:password\n")
@@ -83,7 +84,7 @@ def graphite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graphite]:
         until(lambda: names <= set(found.get("/metrics/index.json").json()), 120, "each metric has a file")
         yield found
     finally:
-        _remove()
+        remove(PREFIX)
 
 
 def asked(target: str, site: str) -> str:

@@ -16,12 +16,9 @@ import pytest
 import requests
 from history_index import (
     ADDRESS,
-    CENTRAL,
-    EXECUTOR,
     HISTORY,
     NAME,
     SMALL,
-    SUBMIT,
     SUBMIT_NODE,
     SUBNET,
     USER,
@@ -33,10 +30,9 @@ from history_index import (
     of,
     same,
 )
-from htcondor_pool import Pool, pool_of, run, until
+from htcondor_pool import Pool, pool_of, run, small, until
 from test_service_images import certificate
 
-from components.batch.types import CentralManagerSpec, ExecutorsSpec, PoolSpec, SubmitNodeSpec
 from tools.images import image_tags, main
 
 pytestmark = pytest.mark.live
@@ -53,21 +49,10 @@ def image() -> str:
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    spec = PoolSpec(
-        name="demo",
-        sites=("torino",),
-        central_manager=CentralManagerSpec(CENTRAL),
-        submit_node=SubmitNodeSpec(SUBMIT, "torino", "front"),
-        executors=ExecutorsSpec(count=1, cpus=4, memory=2048, grace=10),
-        site_networks={"torino": f"{EXECUTOR}/32"},
-        condor_config=SMALL,
-    )
+    spec = small("demo", "172.26.66", cpus=4, memory=2048, grace=10, condor_config=SMALL)
     with pool_of("hs", SUBNET, tmp_path_factory.mktemp("pool"), spec) as pool:
-        pool.start_central_manager()
-        pool.start_submit()
+        pool.start_managers()
         pool.start_executor(1)
-        until("sshd", lambda: "ready" in pool.ssh("echo ready", check=False))
-        until("schedd", lambda: "Total" in pool.ssh("condor_q", check=False))
         yield pool
 
 

@@ -7,10 +7,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from htcondor_pool import Pool, pool_of, run, until
+from htcondor_pool import Pool, pool_of, run, small, until
 from pool_collector import PoolCollector
-
-from components.batch.types import CentralManagerSpec, ExecutorsSpec, PoolSpec, SubmitNodeSpec
 
 pytestmark = [pytest.mark.live, pytest.mark.soak]  # eleven minutes
 
@@ -32,20 +30,10 @@ while True:
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    spec = PoolSpec(
-        name="alerts",
-        sites=("torino",),
-        central_manager=CentralManagerSpec(CENTRAL),
-        submit_node=SubmitNodeSpec(SUBMIT, "torino", "front"),
-        executors=ExecutorsSpec(count=1, cpus=2, memory=1024, grace=40),
-        site_networks={"torino": "172.27.8.21/32"},
-    )
-    with pool_of("ha", "172.27.8.0/24", tmp_path_factory.mktemp("pool"), spec) as pool:
+    with pool_of("ha", "172.27.8.0/24", tmp_path_factory.mktemp("pool"), small("alerts", "172.27.8")) as pool:
         options = ("type=tmpfs", "device=tmpfs", f"o=size={SPOOL}m")
         run("docker", "volume", "create", *(w for option in options for w in ("--opt", option)), pool.volume)
-        pool.start_central_manager()
-        pool.start_submit()
-        until("schedd", lambda: "Total" in pool.ssh("condor_q", check=False))
+        pool.start_managers()
         yield pool
 
 

@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 from collector.docker import Docker, Program
 from collector.sources import condor, pools
-from htcondor_pool import Pool, pool_of, run, until
+from htcondor_pool import Pool, pool_of, run, small, until
 from pool_collector import SOCKET, PoolCollector
-
-from components.batch.types import CentralManagerSpec, ExecutorsSpec, PoolSpec, SubmitNodeSpec
 
 pytestmark = pytest.mark.live
 
@@ -25,18 +23,8 @@ READER = "aerie-pool-reader"
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pool]:
-    spec = PoolSpec(
-        name="waits",
-        sites=("torino",),
-        central_manager=CentralManagerSpec(CENTRAL),
-        submit_node=SubmitNodeSpec(SUBMIT, "torino", "front"),
-        executors=ExecutorsSpec(count=1, cpus=2, memory=1024, grace=40),
-        site_networks={"torino": "172.27.9.21/32"},
-    )
-    with pool_of("hw", "172.27.9.0/24", tmp_path_factory.mktemp("pool"), spec) as pool:
-        pool.start_central_manager()
-        pool.start_submit()
-        until("schedd", lambda: "Total" in pool.ssh("condor_q", check=False))
+    with pool_of("hw", "172.27.9.0/24", tmp_path_factory.mktemp("pool"), small("waits", "172.27.9")) as pool:
+        pool.start_managers()
         yield pool
 
 

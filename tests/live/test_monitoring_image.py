@@ -19,6 +19,7 @@ import pytest
 import requests
 from collector.buffer import Batch, Buffer
 from collector.graphite import Sender
+from engine import remove
 from test_service_images import certificate, docker, until
 
 from tools.images import image_tags, main
@@ -30,16 +31,6 @@ PREFIX = "monimg-"
 SUBNET, ADDRESS = "10.99.63.0/24", "10.99.63.10"
 USER = "970"  # _graphite, in images/graphite/Dockerfile
 NAME = PREFIX + "graphite"
-
-
-def _remove() -> None:
-    for kind, listing in (
-        ("container", ["ps", "-aq"]),
-        ("network", ["network", "ls", "-q"]),
-        ("volume", ["volume", "ls", "-q"]),
-    ):
-        if found := docker(*listing, "--filter", f"name={PREFIX}").split():
-            docker(kind, "rm", "--force", *(["--volumes"] if kind == "container" else []), *found)
 
 
 def files(volume: str, folder: Path, image: str, prefix: str = PREFIX) -> str:
@@ -111,7 +102,7 @@ def images() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def graphite(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graphite]:
-    _remove()
+    remove(PREFIX)
     folder = tmp_path_factory.mktemp("graphite")
     certificate(folder, "server", "graphite", (ADDRESS,))
     (folder / "credentials").write_text("viewer:password\n")
@@ -121,7 +112,7 @@ def graphite(images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
         found.start()
         yield found
     finally:
-        _remove()
+        remove(PREFIX)
 
 
 @dataclass

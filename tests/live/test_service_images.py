@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine import remove
 from kazoo.client import KazooClient
 
 from components.spec.model import Memory
@@ -75,21 +76,11 @@ def image() -> Callable[[str], str]:
 @pytest.fixture(autouse=True)
 def clean() -> Iterator[None]:
     """Nothing of an earlier run, and nothing left behind, whatever happens."""
-    _remove()
+    remove(PREFIX)
     try:
         yield
     finally:
-        _remove()
-
-
-def _remove() -> None:
-    for kind, listing in (
-        ("container", ["ps", "-aq"]),
-        ("network", ["network", "ls", "-q"]),
-        ("volume", ["volume", "ls", "-q"]),
-    ):
-        if found := docker(*listing, "--filter", f"name={PREFIX}").split():
-            docker(kind, "rm", "--force", *(["--volumes"] if kind == "container" else []), *found)
+        remove(PREFIX)
 
 
 def network(name: str, subnet: str) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from engine import remove
 from federation import docker, wait_for
 from front_ends import (
     NAMES,
@@ -23,7 +24,6 @@ from front_ends import (
     front_end,
     lan,
     others,
-    remove,
     six,
 )
 from wan import POSTER_RTT, Wan, ping_ms, settled
@@ -37,13 +37,13 @@ pytestmark = pytest.mark.live
 @pytest.fixture(scope="module")
 def three() -> Iterator[FrontEnds]:
     assert main(["build", "base", "vpn", "machine", "probe"]) == 0
-    remove()
+    remove(PREFIX)
     made = FrontEnds(image_tags(ROOT))
     try:
         made.start()
         yield made
     finally:
-        remove()
+        remove(PREFIX)
 
 
 @pytest.fixture
