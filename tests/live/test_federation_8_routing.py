@@ -285,15 +285,29 @@ def peer(farm: Farm, site: str, other: str) -> str:
 
 
 def least(farm: Farm) -> dict[tuple[str, str], float]:
-    """The shortest round trips, ms, between containers of all pairs of sites, by `make rtt`'s own program."""
-    done = farm.shell(".venv/bin/python -m tools.rtt --json", timeout=180)
-    return {(cell["from"], cell["to"]): cell["least"] for cell in json.loads(done.stdout)["rtt_ms"]}
+    """The shortest round trips, ms, between containers of all pairs of sites, by `make rtt`'s own program.
+
+    It tells of each lost ping and ends with 1. A single one of twenty may be lost here, where the WAN is a process on a busy machine.
+    """
+    done = farm.shell(".venv/bin/python -m tools.rtt --json", timeout=180, check=False)
+    cells = json.loads(done.stdout)["rtt_ms"]
+    assert len(cells) == len(SITES) ** 2 and all(cell["lost"] <= 1 for cell in cells), done.stdout
+    return {(cell["from"], cell["to"]): cell["least"] for cell in cells}
+
+
+def direct(farm: Farm, probes: dict[str, Probe]) -> bool:
+    """Whether each front-end sends to each other site by the tunnel between the two, and by no third site."""
+    return all(
+        via(farm, f"{a}-front-end", probes[f"{b}-agent-1"].address) == f"wg-{b}" for a in SITES for b in SITES if a != b
+    )
 
 
 def test_round_trips_are_the_tunnels_and_the_wans(farm: Farm, probes: dict[str, Probe]) -> None:
     """With the delays of the poster's sites, emulated by a relay; and with one link lost that of the way round."""
     bare = least(farm)
     with Wan(ends_of(farm), POSTER_RTT) as wan:
+        # While the tunnels were led through the relay they carried nothing for a second: the ways may have moved, and move back.
+        wait_for("each site's direct way", lambda: direct(farm, probes), 30)
         seen = least(farm)
         print(f"round trips, ms: bare {bare}, with the WAN's delays {seen}")
         for (a, b), delay in POSTER_RTT.items():
