@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from statistics import median
 
 from components.batch.role_containers import LABEL_PREFIX, POOL_LABEL
@@ -98,12 +99,14 @@ def ping_script(name: str, targets: Mapping[str, str], count: int, mtu: int | No
     answers. With `mtu` also finds the largest packet that passes, up to that size."""
     lines = []
     for site, address in targets.items():
-        ping, most = f"docker exec {name} ping -n", int(count * INTERVAL) + 2 * WAIT + 5
+        ping, most = f"docker exec {name} ping -n", ceil(count * INTERVAL) + WAIT
         lines += [
             f"echo '{MARK}{site}'",
             # A new container's policy, and whoever is beside it, take a moment to be found.
             f"timeout {READY + 5} {ping} -q -i 0.2 -c 1 -w {READY} {address} > /dev/null 2>&1",
-            f"timeout {most} {ping} -i {INTERVAL} -c {count} -W {WAIT} {address} 2>&1",
+            # With -c alone it would end twice the longest round trip so far after its last packet, and call lost what a stall
+            # of a moment has kept; with -w it goes on until so many are answered.
+            f"timeout {most + 5} {ping} -i {INTERVAL} -c {count} -w {most} {address} 2>&1",
         ]
         if mtu is not None:
             lines += [_size_script(name, address, mtu)]
@@ -135,8 +138,12 @@ def read_pings(text: str, count: int) -> dict[str, Cell]:
         if not trips:
             out[site] = Cell(count, count, passes=passes, why=_why(body))
             continue
-        values = list(trips.values())
-        out[site] = Cell(count, max(0, count - len(values)), round(median(values), 3), min(values), max(values), passes)
+        # It sends more than `count` where one was not answered in time: those only replace what is missing.
+        values = [ms for number, ms in trips.items() if number <= count] or list(trips.values())
+        told = re.search(r"^(\d+) packets transmitted", body, flags=re.M)
+        sent = min(count, int(told[1])) if told else count
+        lost = max(0, sent - sum(number <= count for number in trips))
+        out[site] = Cell(sent, lost, round(median(values), 3), min(values), max(values), passes)
     return out
 
 

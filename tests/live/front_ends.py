@@ -156,10 +156,11 @@ class FrontEnds:
         return found[1] if found else ""
 
     def lost(self, name: str, address: str, count: int = 20) -> int:
-        """Pings lost, of `count` in as many tenths of a second."""
-        out = self.tools(name, "ping", "-q", "-c", str(count), "-i", "0.1", "-W", "1", address, check=False)
+        """Pings lost, of `count` in as many tenths of a second; an answer has two seconds more (with -w, ping goes on till then)."""
+        seconds = str(count // 10 + 2)
+        out = self.tools(name, "ping", "-q", "-c", str(count), "-i", "0.1", "-w", seconds, address, check=False)
         sent, received = re.findall(r"(\d+) packets transmitted, (\d+) received", out)[0]
-        return int(sent) - int(received)
+        return min(count, int(sent) - int(received))
 
     def alarms(self, name: str) -> list[str]:
         done = docker("logs", PREFIX + name)

@@ -45,6 +45,27 @@ def test_pings_are_read() -> None:
     assert found["bari"] == Cell(4, 4, passes=0, why="no host")
 
 
+def answered(*numbers: int) -> str:
+    return "".join(f"64 bytes from 10.65.64.65: icmp_seq={n} ttl=60 time={n}.0 ms\n" for n in numbers)
+
+
+@pytest.mark.parametrize(
+    ("body", "cell"),
+    [
+        # The fifth went out because the third was not answered; it only takes its place.
+        (answered(1, 2, 4, 5) + "5 packets transmitted, 4 received, 20% packet loss\n", Cell(4, 1, 2.0, 1.0, 4.0)),
+        # The fourth came late, after the fifth was sent: nothing is lost.
+        (answered(1, 2, 3, 4) + "5 packets transmitted, 4 received, 20% packet loss\n", Cell(4, 0, 2.5, 1.0, 4.0)),
+        # A router said no to the third, and ping ended.
+        (answered(1, 2) + "3 packets transmitted, 2 received, +1 errors, 33% packet loss\n", Cell(3, 1, 1.5, 1.0, 2.0)),
+        # It was ended before it could say how many it sent.
+        (answered(1, 2), Cell(4, 2, 1.5, 1.0, 2.0)),
+    ],
+)
+def test_lost_is_what_had_time_for_an_answer(body: str, cell: Cell) -> None:
+    assert rtt.read_pings(f"@@cnaf\n{body}", 4)["cnaf"] == cell
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
