@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import wait
+from pathlib import Path
 
 from collector import metrics
 from collector.rounds import Rounds
@@ -82,3 +86,26 @@ def test_missing() -> None:
     every = {m.where for m in metrics.table()}
     assert metrics.missing(names, every) == ["vpn.<peer>.rtt"]
     assert metrics.missing(names, every - {metrics.TUNNEL}) == []
+
+
+def test_a_thread_that_a_fault_ends_takes_the_process_with_it() -> None:
+    """Docker starts that anew; a collector without its sender would seem well."""
+    program = """
+import os
+import subprocess
+import sys
+import threading
+from collector.__main__ import threads_do_not_end_alone
+threads_do_not_end_alone()
+threading.Thread(target=lambda: 1 / 0, name="sender").start()
+threading.Event().wait(60)
+"""
+    path = str(Path(__file__).resolve().parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 70 and "sender" in done.stderr and "ZeroDivisionError" in done.stderr
