@@ -334,7 +334,7 @@ def test_a_containers_start_does_not_wait_for_its_labels(both: Both, cleared: No
         )
         took.append(int(both.farm.on("bari-agent-1", *words, image, "bash", "-c", script)))
     print(f"first connection of a new container after {took} ms")
-    assert max(took) < 2500, took  # the kernel tries after 1 s, and after 3 s
+    assert max(took) < 3000, took  # at the second try: the kernel tries after 1 s, and after 3 s
 
 
 def test_rules_hold_while_felix_is_away(both: Both) -> None:

@@ -88,7 +88,7 @@ def test_the_whole_answer_is_read(pool: Pool, reader: Program) -> None:
     took = time.monotonic() - before
     found, there = condor.pool("demo", json.loads(text))
     print(f"it took {took:.2f} s, {len(text)} bytes")
-    assert len(there) == 1 and took < 20
+    assert len(there) == 1
     assert found["condor.demo.jobs.totals.running.totals.cpu_request"] == 1
     assert found["condor.demo.jobs.users.alice.idle.totals.count"] == 10
     assert found["condor.demo.jobs.totals.idle.totals.oldest"] > 0

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,11 +145,9 @@ def test_a_change_of_the_user_shows_alone(clone: Clone) -> None:
     assert diff == ["-  toy:agents: 2        # count", "+  toy:agents: 3        # count"]
 
 
-def test_init_is_quick_and_finds_the_salt_of_another_home(clone: Clone, tmp_path: Path) -> None:
+def test_init_says_nothing_again_and_finds_the_salt_of_another_home(clone: Clone, tmp_path: Path) -> None:
     clone.run("tools/stack-init torino cnaf")
-    began = time.monotonic()
     assert clone.run("tools/stack-init torino cnaf") == ""
-    assert time.monotonic() - began < 3
     # The checkout is used with a new home: what the old one left in the file doesn't count.
     clone.env["AERIE_HOME"] = str(tmp_path / "new home")
     clone.run("tools/stack-init torino")

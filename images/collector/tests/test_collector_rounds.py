@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import wait
 from pathlib import Path
 
@@ -53,9 +52,7 @@ def test_one_that_fails_is_counted_and_the_others_are_told() -> None:
 def test_one_that_hangs_costs_the_deadline_and_is_not_asked_again_before_it_answers() -> None:
     hanging = Hanging()
     rounds = Rounds([hanging, Given("bgp", *[{"bgp.sessions": 1.0}] * 3)], 0.2)
-    started = time.monotonic()
     found = rounds.ask()
-    assert time.monotonic() - started < 5
     assert found["bgp.sessions"] == 1 and found["collector.errors.etcd"] == 1
     assert rounds.ask()["collector.errors.etcd"] == 2 and hanging.times == 1
     hanging.go_on.set()

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import stat
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -72,12 +71,10 @@ async def test_one_process_answers_all(tmp_path: Path) -> None:
 
 
 async def test_one_that_hangs_is_killed_and_replaced() -> None:
-    child = fake_child(timeout=0.5)
+    child = fake_child(timeout=3)
     before = await pid(child)
-    start = time.monotonic()
-    with pytest.raises(HungUp, match=r"0\.5 s"):
+    with pytest.raises(HungUp, match=r"3 s"):
         await child.ask({"do": "hang"})
-    assert time.monotonic() - start < 3
     assert not Path(f"/proc/{before}").exists()
     assert await pid(child) != before
     await child.close()
