@@ -80,4 +80,3 @@ def application() -> typer.Typer:
     app.command("rtt", short_help=SHORT["rtt"], help=look.RTT)(look.rtt)
     app.command("path", short_help=SHORT["path"], help=look.PATH)(look.path)
     return app
-

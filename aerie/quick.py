@@ -30,4 +30,9 @@ def run(routing: bool, json: bool, facts: bool) -> int:
     from . import environment
 
     environment.ensure()
-    return tool.run(routing, json, facts)
+    try:
+        return tool.run(routing, json, facts)
+    except OSError as error:
+        from .terminal import UNABLE, Refused
+
+        raise Refused(str(error), "aerie doctor looks at everything", UNABLE) from error

@@ -15,6 +15,7 @@ my ($UNIX, $INET, $STREAM) = (1, 2, 1);    # Linux's numbers, for which one woul
 my ($ETCD, $ZOOKEEPER) = (2379, 2181);     # ports
 my ($address, $kind, $root) = (@ARGV, '', '');
 my $front_end = $kind eq 'front-end';
+$SIG{PIPE} = sub {};    # whoever hangs up is told by what he did not answer
 
 # What a pool's submit node is asked, by one `docker exec`: a line "@@part NAME STATUS" before each of the two answers.
 my $QUEUE = <<'SH';

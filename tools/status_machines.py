@@ -40,7 +40,12 @@ class Asking:
 
     def __init__(self, login: Login, front_end: bool) -> None:
         ssh, *rest = login.command
-        first = ["-o", f"ConnectTimeout={CONNECT}", "-o", QUICK_KEY_EXCHANGE]  # of an option given twice ssh takes the first
+        first = [
+            "-o",
+            f"ConnectTimeout={CONNECT}",
+            "-o",
+            QUICK_KEY_EXCHANGE,
+        ]  # of an option given twice ssh takes the first
         there = f"exec perl - {login.host}{' front-end' if front_end else ''}"
         self._since = time.monotonic()
         with PROGRAM.open("rb") as program:

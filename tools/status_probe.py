@@ -141,7 +141,9 @@ def _last_line(text: str) -> str:
 def parts(text: str) -> dict[str, tuple[int, str]]:
     """The two answers of a submit node, by one start of a process there: exit status and text of `slots` and `jobs`."""
     _, *rest = _PART.split(text)
-    return {name: (int(status), body.strip()) for name, status, body in zip(rest[::3], rest[1::3], rest[2::3], strict=True)}
+    return {
+        name: (int(status), body.strip()) for name, status, body in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+    }
 
 
 def read(

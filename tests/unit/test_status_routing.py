@@ -148,15 +148,6 @@ def test_how_long_ago(since: str, now: str, seconds: float | None) -> None:
     assert bird.age(since, now) == seconds
 
 
-def test_the_question_is_one_process_in_the_container() -> None:
-    machine = Machine("torino-front-end", "torino", "172.31.1.10", True, ("calico",))
-    text = status_probe.script(machine, [])
-    assert text.count("docker exec calico") == 1
-    assert "show route" in text
-    agent = dataclasses.replace(machine, front_end=False)
-    assert "show route" not in status_probe.script(agent, [])
-
-
 def test_tunnels_with_and_without_a_watch() -> None:
     text = '[{"peer": "cnaf", "handshake_age_s": 4, "link": "down", "rtt_ms": 10.9}, {"peer": "bari", "handshake_age_s": null}]'
     assert status_probe.tunnels(text) == (Tunnel("cnaf", 4, 10.9, False), Tunnel("bari", None))
