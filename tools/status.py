@@ -92,7 +92,7 @@ def _read() -> Federation:
 
 def _load_json() -> None:
     """Imports what judges, and shows the answers as JSON."""
-    from . import status_judge, status_json  # noqa: F401
+    from . import status_json, status_judge  # noqa: F401
 
 
 def _load_screen() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from .status_facts import Count, Decision, Framework, Role, WaitingJobs

@@ -71,8 +71,13 @@ class Stage:
             process = number if state == "running" else 0
             said = {"Status": state, "Pid": process, "ExitCode": 0, "OOMKilled": False, "StartedAt": STARTED}
             health = {"Log": [{"Output": '"},"Image":"'}]}
-            body = {"Id": path, "State": {**said, "FinishedAt": STARTED, "Health": health}, "Image": "sha256:0"}
-            body |= {"Name": f"/{name}", "RestartCount": number, "Config": {"Env": list(environment)}}  # type: ignore[operator]
+            told: dict[str, object] = {
+                "Id": path,
+                "State": {**said, "FinishedAt": STARTED, "Health": health},
+                "Image": "sha256:0",
+            }
+            told |= {"Name": f"/{name}", "RestartCount": number, "Config": {"Env": list(environment)}}
+            body = told
         text = json.dumps(body, separators=(",", ":"))
         connection.sendall(f"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{text}".encode())
 

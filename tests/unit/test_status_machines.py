@@ -135,7 +135,12 @@ def test_the_short_way_does_the_same_and_tells_failures(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[tuple[bool, ...]] = []
-    monkeypatch.setattr(quick, "run", lambda *options: asked.append(options) or 1)
+
+    def asks(*options: bool) -> int:
+        asked.append(options)
+        return 1
+
+    monkeypatch.setattr(quick, "run", asks)
     assert [quick.status(["status", *o]) for o in ([], ["--facts"], ["--json", "--routing"])] == [1, 1, 1]
     assert asked == [(False, False, False), (False, False, True), (True, True, False)]
 

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tools import bird, status_probe
-from tools.status_facts import Facts, Machine, Session, Tunnel
+from tools.status_facts import Facts, Session, Tunnel
 from tools.status_json import FACTS, STATUS
 from tools.status_judge import judge
 from tools.status_model import Link, Routing, SiteRouting, Status
