@@ -94,32 +94,39 @@ def command(work: Callable[P, R]) -> Callable[P, R]:
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return work(*args, **kwargs)
-        except Refused as error:
-            _tell(str(error))
-            if error.do:
-                next_(error.do, err=True)
-            raise typer.Exit(error.status) from error
-        except KeyboardInterrupt as error:
-            typer.secho("interrupted; the same command goes on from here", fg="yellow", err=True)
-            raise typer.Exit(INTERRUPTED) from error
         except (typer.Exit, typer.Abort, SystemExit):
             raise
-        except Exception as error:
-            status = _known(error)
+        except (Exception, KeyboardInterrupt) as error:
+            status = tell(error)
             if status is None:
                 raise
-            _tell(str(error))
-            next_("mend that and say it again; aerie doctor looks at everything", err=True)
             raise typer.Exit(status) from error
 
     return told
+
+
+def tell(error: BaseException) -> int | None:
+    """Says in plain words what is meant to be read, and what to do; the exit status. None, and nothing is said, of a mistake of ours."""
+    if isinstance(error, Refused):
+        _tell(str(error))
+        if error.do:
+            next_(error.do, err=True)
+        return error.status
+    if isinstance(error, KeyboardInterrupt):
+        typer.secho("interrupted; the same command goes on from here", fg="yellow", err=True)
+        return INTERRUPTED
+    status = _known(error)
+    if status is not None:
+        _tell(str(error))
+        next_("mend that and say it again; aerie doctor looks at everything", err=True)
+    return status
 
 
 def _tell(text: str) -> None:
     typer.secho(text, fg="red", err=True)
 
 
-def _known(error: Exception) -> int | None:
+def _known(error: BaseException) -> int | None:
     """The exit status of a failure that is meant to be read, None for one that is a mistake of ours."""
     for module, name, status in TOLD:
         kind = getattr(sys.modules.get(module), name, None)

@@ -7,9 +7,10 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from components.spec.model import Federation, Pool
+if TYPE_CHECKING:  # it takes longer to import than to ask all machines, and `make status` begins with that
+    from components.spec.model import Federation, Pool
 
 
 def aerie_home(federation: Federation) -> Path:
@@ -93,7 +94,11 @@ def machine_logins(
     federation: Federation, shared: dict[str, Any], site: str, outputs: dict[str, Any]
 ) -> dict[str, Login]:
     """Into each machine of a site, by its stack's outputs and the federation's (`shared`)."""
-    home = aerie_home(federation)
+    return site_logins(aerie_home(federation), shared, site, outputs)
+
+
+def site_logins(home: Path, shared: dict[str, Any], site: str, outputs: dict[str, Any]) -> dict[str, Login]:
+    """The same for who has not read the federation's file; `home` is its AERIE_HOME."""
     key = _write(home / "ssh" / f"site-{site}", shared["ssh_private_keys"][site])
     lines = "".join(f"{address} {outputs['host_keys'][name]}\n" for name, address in outputs["machines"].items())
     known = _write(home / "ssh" / f"known_hosts-site-{site}", lines)

@@ -9,21 +9,23 @@ configuration cannot be read). See docs/status.md.
 
 from __future__ import annotations
 
-import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from components.spec.loader import read_federation
-from components.spec.model import Federation
-from components.spec.problems import ConfigError, with_lines
+from .status_machines import asked_early
+from .status_stacks import ROOT, PulumiFailed, Stacks
 
-from .status_gather import gather
-from .status_judge import judge
-from .status_model import EXIT_CODES
-from .status_stacks import ROOT, PulumiFailed
+# All else is imported once the machines are at work: it takes as long as they do.
+if TYPE_CHECKING:
+    from components.spec.model import Federation
+
+NOT_UP, INTERRUPTED = 2, 130  # exit statuses
 
 
-def main(argv: list[str] | None = None, federation: Federation | None = None) -> int:
-    """The command line; the exit status is the verdict. `federation`: what federation.yaml says, if somebody has read it."""
+def main(argv: list[str] | None = None) -> int:
+    """The command line; the exit status is the verdict."""
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="status", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -32,20 +34,40 @@ def main(argv: list[str] | None = None, federation: Federation | None = None) ->
     parser.add_argument("--facts", action="store_true", help="what was found, unjudged, as JSON (for a fault report)")
     args = parser.parse_args(argv)
     try:
-        facts = gather(federation or _read(), meanwhile=_load_json if args.facts or args.json else _load_screen)
-    except (ConfigError, PulumiFailed, OSError) as error:
+        return run(args.routing, args.json, args.facts)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        if not is_told(error):
+            raise
         from rich.console import Console
 
         Console(stderr=True, highlight=False).print(str(error), style="red", markup=False, soft_wrap=True)
-        return EXIT_CODES["not up"]
-    except KeyboardInterrupt:
-        return 130
-    status = judge(facts)
-    if args.facts:
+        return NOT_UP
+
+
+def is_told(error: Exception) -> bool:
+    """Whether it is something that an operator can mend, in plain words."""
+    from components.spec.problems import ConfigError
+
+    return isinstance(error, ConfigError | PulumiFailed | OSError)
+
+
+def run(routing: bool = False, json: bool = False, facts: bool = False) -> int:
+    """Asks, and prints what was found; the exit status is the verdict. Raises ConfigError, PulumiFailed, OSError."""
+    stacks = Stacks(ROOT)
+    with asked_early(stacks) as machines:
+        from .status_gather import gather
+
+        found = gather(_read(), stacks, machines, meanwhile=_load_json if facts or json else _load_screen)
+    from .status_judge import judge
+
+    status = judge(found)
+    if facts:
         from .status_json import FACTS
 
-        sys.stdout.write(FACTS.dump_json(facts, indent=1).decode() + "\n")
-    elif args.json:
+        sys.stdout.write(FACTS.dump_json(found, indent=1).decode() + "\n")
+    elif json:
         from .status_json import STATUS
 
         sys.stdout.write(STATUS.dump_json(status, indent=1).decode() + "\n")
@@ -54,11 +76,14 @@ def main(argv: list[str] | None = None, federation: Federation | None = None) ->
 
         from .status_show import show
 
-        show(status, Console(highlight=False), args.routing)
+        show(status, Console(highlight=False), routing)
     return status.exit_code
 
 
 def _read() -> Federation:
+    from components.spec.loader import read_federation
+    from components.spec.problems import ConfigError, with_lines
+
     federation, problems = read_federation(ROOT)
     if federation is None:
         raise ConfigError(with_lines(problems, ROOT))
@@ -66,13 +91,13 @@ def _read() -> Federation:
 
 
 def _load_json() -> None:
-    """Imports what shows the answers as JSON."""
-    from . import status_json  # noqa: F401
+    """Imports what judges, and shows the answers as JSON."""
+    from . import status_json, status_judge  # noqa: F401
 
 
 def _load_screen() -> None:
-    """Imports what shows the answers on a screen."""
-    from . import status_show  # noqa: F401
+    """Imports what judges, and shows the answers on a screen."""
+    from . import status_judge, status_show  # noqa: F401
 
 
 if __name__ == "__main__":

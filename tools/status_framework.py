@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
-import requests
-
 from .status_facts import Count, Decision, Framework, Role, WaitingJobs
-from .status_http import get, said
-from .status_stacks import outputs
+from .status_http import Failed, Service
 
 Json = dict[str, Any]
 DECISIONS, WAITING = 5, 20  # the most that are kept
 
 
-def ask_framework(pool: str, root: Path, ca: str) -> Framework:
-    """GET /v1/pool, by the address and password that the pool's stack tells. `ca` is a file."""
-    stack = outputs(pool, root)
+def ask_framework(stack: Json, ca: str) -> Framework:
+    """GET /v1/pool, by the address and password that the outputs of the pool's stack tell. `ca` is the CA's certificate."""
     if "rest" not in stack:
         return Framework(False, "its stack does not tell its address: its pulumi up still runs, or did not finish")
     url = str(stack["rest"])
     try:
-        return read(get(f"{url}/v1/pool", stack["rest_user"], stack["rest_password"], ca).json(), url)
-    except (requests.RequestException, ValueError, KeyError, TypeError) as error:
-        return Framework(False, said(error), url)
+        with Service(url, stack["rest_user"], stack["rest_password"], ca) as rest:
+            return read(rest.get("/v1/pool"), url)
+    except Failed as error:
+        return Framework(False, str(error), url)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return Framework(False, f"{type(error).__name__}: {error}"[:160], url)
 
 
 def read(body: Json, url: str = "") -> Framework:

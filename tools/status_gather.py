@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,14 +18,12 @@ from components.spec.model import Federation
 from components.spec.model import Pool as PoolModel
 from components.spec.validate import FEDERATION_STACK, read_pools
 
-from .login import Login, aerie_home, machine_logins, pool_config
+from .login import aerie_home, pool_config
 from .status_facts import Agent, App, Facts, Framework, Machine, Marathon, Master, OnMachine, PoolWanted, Wanted
-from .status_probe import read, script
-from .status_stacks import ROOT, known_stacks, outputs
+from .status_machines import Asking, Machines
+from .status_probe import MARK, read
+from .status_stacks import Stacks
 
-QUICK_KEY_EXCHANGE = "KexAlgorithms=^curve25519-sha256"
-CONNECT = 3  # seconds until a machine counts as down
-ANSWER = 12  # seconds for all that a machine has to say; each question in it has its own, shorter time
 MOST_AT_ONCE = 128  # questions; a machine is one, and must not wait for others that hang
 OPERATOR, ADMIN = "operator", "admin"  # who asks Mesos, and Marathon
 
@@ -84,29 +81,15 @@ def login_command(federation: Federation, name: str, pool: PoolModel) -> str:
     return f"ssh -p {node.ssh_port} {user}@{addresses.front_end(federation, node.site)}"
 
 
-def ask_machine(machine: Machine, login: Login, pools: list[str], want: Wanted) -> OnMachine:
-    """Everything from one machine, by one SSH connection.
-
-    The default exchange of keys, which is to stand against a quantum computer, takes 130 ms of cpu; nothing that is said
-    here is worth being kept until there is one."""
-    ssh, *rest = login.command
-    quick = [
-        ssh,
-        "-o",
-        f"ConnectTimeout={CONNECT}",
-        "-o",
-        QUICK_KEY_EXCHANGE,
-        *rest,
-        "sh -s",
-    ]  # ssh takes an option's first
-    try:
-        done = subprocess.run(quick, input=script(machine, pools), capture_output=True, text=True, timeout=ANSWER)
-    except subprocess.TimeoutExpired:
-        return OnMachine(False, f"SSH connects, but there is no answer in {ANSWER} s")
-    if done.returncode == 255:
-        return OnMachine(False, (done.stderr.strip().splitlines() or ["SSH fails"])[-1][:160])
+def on_machine(machine: Machine, asking: Asking, pools: list[str], want: Wanted) -> OnMachine:
+    """What was found on a machine that is being asked; waits for it."""
+    said = asking.answer()
+    if not said.reached:
+        return OnMachine(False, said.trouble)
+    if MARK not in said.text:
+        return OnMachine(True, troubles={"containers": said.trouble or "no answer"})
     homes = {site: (want.networks[site], number) for site, number in want.as_numbers.items()}
-    return read(machine, pools, done.stdout, homes)
+    return read(machine, pools, said.text, homes)
 
 
 def engine_containers() -> dict[str, str] | None:
@@ -139,24 +122,22 @@ def mesos_agents(body: Json) -> tuple[Agent, ...]:
 
 def ask_master(address: str, password: str, ca: str) -> Master:
     """A Mesos master: whether it leads, and then what it knows."""
-    import requests  # while the machines answer: it takes as long
+    from .status_http import Failed, Service  # while the machines answer: it takes as long
 
-    from .status_http import get, said
-
-    url = f"https://{address}:{addresses.MESOS_MASTER}"
-    try:
-        metrics = get(f"{url}/metrics/snapshot", OPERATOR, password, ca).json()
-    except (requests.RequestException, ValueError) as error:
-        return Master(False, said(error))
-    if metrics.get("master/elected", 0) != 1:
-        return Master(True)
-    if metrics.get("registrar/log/recovered", 1) != 1:
-        return Master(True, "its replicated log waits for a quorum of masters", True)
-    frameworks = int(metrics.get("master/frameworks_active", 0))
-    try:
-        return Master(True, "", True, mesos_agents(get(f"{url}/slaves", OPERATOR, password, ca).json()), frameworks)
-    except (requests.RequestException, ValueError) as error:
-        return Master(True, said(error), True, None, frameworks)
+    with Service(f"https://{address}:{addresses.MESOS_MASTER}", OPERATOR, password, ca) as master:
+        try:
+            metrics = master.get("/metrics/snapshot")
+        except Failed as error:
+            return Master(False, str(error))
+        if metrics.get("master/elected", 0) != 1:
+            return Master(True)
+        if metrics.get("registrar/log/recovered", 1) != 1:
+            return Master(True, "its replicated log waits for a quorum of masters", True)
+        frameworks = int(metrics.get("master/frameworks_active", 0))
+        try:
+            return Master(True, "", True, mesos_agents(master.get("/slaves")), frameworks)
+        except (Failed, ValueError) as error:
+            return Master(True, str(error)[:160], True, None, frameworks)
 
 
 def marathon_apps(body: Json) -> tuple[App, ...]:
@@ -180,68 +161,68 @@ def marathon_apps(body: Json) -> tuple[App, ...]:
     return tuple(sorted(out, key=lambda a: a.id))
 
 
-EMBED = {"embed": ["apps.counts", "apps.deployments", "apps.tasks", "apps.lastTaskFailure"]}
+APPS = "/v2/apps?" + "&".join(f"embed=apps.{what}" for what in ("counts", "deployments", "tasks", "lastTaskFailure"))
 
 
 def ask_marathon(address: str, password: str, ca: str) -> Marathon:
     """A Marathon instance: whom it takes for the leader, and the apps if that is itself."""
-    import requests
+    from .status_http import Failed, Service
 
-    from .status_http import get, said
-
-    url = f"https://{address}:{addresses.MARATHON}"
     leader, apps = "", None
-    try:
+    with Service(f"https://{address}:{addresses.MARATHON}", ADMIN, password, ca) as marathon:
         try:
-            leader = str(get(f"{url}/v2/leader", ADMIN, password, ca).json()["leader"]).partition(":")[0]
-        except requests.HTTPError as error:
-            # Without a leader Marathon answers 404, or as a proxy that finds none.
-            if error.response is None or error.response.status_code not in (404, 502, 503, 504):
-                raise
-        if leader == address:
-            apps = marathon_apps(get(f"{url}/v2/apps", ADMIN, password, ca, EMBED).json())  # type: ignore[arg-type]
-    except (requests.RequestException, ValueError, KeyError) as error:
-        return Marathon(False, said(error))
+            try:
+                leader = str(marathon.get("/v2/leader")["leader"]).partition(":")[0]
+            except Failed as error:
+                # Without a leader Marathon answers 404, or as a proxy that finds none.
+                if error.status not in (404, 502, 503, 504):
+                    raise
+            if leader == address:
+                apps = marathon_apps(marathon.get(APPS))
+        except Failed as error:
+            return Marathon(False, str(error))
+        except (ValueError, KeyError, TypeError) as error:
+            return Marathon(False, f"{type(error).__name__}: {error}"[:160])
     return Marathon(True, "", leader, apps)
 
 
-def _ask_framework(pool: str, root: Path, ca: str) -> Framework:
+def _ask_framework(stacks: Stacks, pool: str, ca: str) -> Framework:
     from .status_framework import ask_framework
 
-    return ask_framework(pool, root, ca)
+    return ask_framework(stacks.outputs(pool), ca)
 
 
-def gather(federation: Federation, root: Path = ROOT, meanwhile: Callable[[], None] = lambda: None) -> Facts:
-    """All of it. `meanwhile` is done while the machines are asked. Raises PulumiFailed if Pulumi itself does not work."""
-    start = time.monotonic()
-    with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool, tempfile.TemporaryDirectory() as folder:
-        there = pool.submit(known_stacks, root)
-        sites = {site: pool.submit(outputs, site, root) for site in federation.sites}
+def gather(
+    federation: Federation, stacks: Stacks, asked: Machines, meanwhile: Callable[[], None] = lambda: None
+) -> Facts:
+    """All of it. `asked` are the machines that are being asked; those that are not yet are asked here. `meanwhile` is done while they
+    answer. Raises PulumiFailed if Pulumi itself does not work."""
+    root = stacks.root
+    with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
+        there = pool.submit(stacks.known)
+        sites = {site: pool.submit(stacks.outputs, site) for site in federation.sites}
         pools = read_pools(root, federation)
-        shared: Json = outputs(FEDERATION_STACK, root)
+        shared: Json = stacks.outputs(FEDERATION_STACK)
         found = {site: future.result() for site, future in sites.items()}
-        want = wanted(federation, root, found, pools)
-        # Machines first: they take longest, and what is done here goes on meanwhile.
-        machines: dict[str, Future[OnMachine]] = {}
         for site, output in found.items():
-            if "machines" not in output or site not in shared.get("ssh_private_keys", {}):
-                continue
-            logins = machine_logins(federation, shared, site, output)
-            for machine in want.of_site(site):
-                here = [p.name for p in want.pools if machine.front_end and p.submit_site == site]
-                machines[machine.name] = pool.submit(ask_machine, machine, logins[machine.name], here, want)
+            asked.ask(aerie_home(federation), shared, site, output)
+        want = wanted(federation, root, found, pools)
+        machines: dict[str, Future[OnMachine]] = {}
+        for machine in want.machines:
+            if machine.name in asked.asked:
+                here = [p.name for p in want.pools if machine.front_end and p.submit_site == machine.site]
+                machines[machine.name] = pool.submit(on_machine, machine, asked.asked[machine.name], here, want)
         engine = pool.submit(engine_containers)
         masters: dict[str, Future[Master]] = {}
         marathons: dict[str, Future[Marathon]] = {}
         frameworks: dict[str, Future[Framework]] = {}
         if "ca_certificate" in shared:
-            ca = Path(folder) / "ca.pem"
-            ca.write_text(shared["ca_certificate"])
+            ca, passwords = shared["ca_certificate"], shared["passwords"]
             for site, address in addresses.quorum_addresses(federation).items():
-                masters[site] = pool.submit(ask_master, address, shared["passwords"]["mesos-operator"], str(ca))
-                marathons[site] = pool.submit(ask_marathon, address, shared["passwords"]["marathon-admin"], str(ca))
+                masters[site] = pool.submit(ask_master, address, passwords["mesos-operator"], ca)
+                marathons[site] = pool.submit(ask_marathon, address, passwords["marathon-admin"], ca)
             frameworks = {
-                name: pool.submit(_ask_framework, name, root, str(ca))
+                name: pool.submit(_ask_framework, stacks, name, ca)
                 for name, one in pools.items()
                 if one.via == "framework" and name in there.result()
             }
@@ -258,6 +239,6 @@ def gather(federation: Federation, root: Path = ROOT, meanwhile: Callable[[], No
             {site: future.result() for site, future in masters.items()},
             {site: future.result() for site, future in marathons.items()},
             {name: future.result() for name, future in frameworks.items()},
-            round(time.monotonic() - start, 2),
+            round(time.monotonic() - asked.since, 2),
             round(os.getloadavg()[0] / (os.cpu_count() or 1), 1),
         )

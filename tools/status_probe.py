@@ -1,17 +1,13 @@
-"""The one question that `make status` asks a machine: a shell script, and how its answer is read. Pure."""
+"""What a machine answers to `make status`, read. Pure. What it is asked is the program status_machine.pl."""
 
 from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from ipaddress import IPv4Network
 from typing import Any
-
-from components.batch.guard import find_script
-from components.spec import addresses
 
 from . import bird
 from .status_facts import Container, Etcd, Jobs, Machine, OnMachine, Pool, Session, Slots, Tunnel
@@ -20,111 +16,8 @@ MARK = "@@aerie"  # starts the line before each answer: MARK name exit-status
 TOO_LATE = 124  # the exit status by which `timeout` says so
 SECONDS = 8  # for each question; all are asked at the same time, of a machine that may be busy
 
-# Each answer is held back until it is whole: those that hang end by themselves and the others are told all the same.
-_START = f"""set -u
-out=$(mktemp -d) || exit 1
-export out
-trap 'rm -rf "$out"' EXIT
-answer() {{ # NAME COMMAND...
-  name=$1
-  shift
-  timeout {SECONDS} "$@" > "$out/$name.out" 2> "$out/$name.err"
-  echo $? > "$out/$name.rc"
-}}
-then_answer() {{ # FIRST NAME COMMAND...: the same, unless there was no answer to FIRST in time
-  if [ "$(cat "$out/$1.rc")" = {TOO_LATE} ]; then
-    echo {TOO_LATE} > "$out/$2.rc"
-    : > "$out/$2.out" > "$out/$2.err"
-  else
-    shift
-    answer "$@"
-  fi
-}}
-"""
-_END = f"""wait
-for name in $names; do
-  status=$(cat "$out/$name.rc")
-  echo "{MARK} $name $status"
-  cat "$out/$name.out"
-  echo
-  [ "$status" = 0 ] || cat "$out/$name.err"
-done
-"""
-SLOT_ATTRIBUTES = "Machine,AerieSite,State,Cpus,PartitionableSlot"
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ROUTES = "@@routes"  # the line between sessions and routes in the answer about BGP
-_SLOTS = f"condor_status -json -attributes {SLOT_ATTRIBUTES}"
-_JOBS = (
-    "condor_q -totals -allusers || exit 1; echo; "
-    'cat "$(condor_config_val HISTORY)"* 2>/dev/null | grep -c "^JobStatus = 4$" || true'
-)
-
-
-def _containers(names: Iterable[str]) -> str:
-    """All of them by one start of `docker`. That one is missing is an answer; that none could be looked for is not."""
-    return f"""docker inspect --type container -f \
-'{{"name":{{{{json .Name}}}},"restarts":{{{{.RestartCount}}}},"state":{{{{json .State}}}}}}' {" ".join(names)} 2> "$out/missing" ||
-  {{ [ -s "$out/missing" ] && ! grep -qvi 'no such \\(container\\|object\\)' "$out/missing"; }} ||
-  {{ cat "$out/missing" >&2; exit 1; }}
-date -u +%s"""
-
-
-def _bgp(routes: bool) -> str:
-    """Asks BIRD for its sessions, and for what BGP told it: one start of a process in the container, and its clock.
-
-    A `docker exec` costs 0.1 s of cpu and nsenter next to nothing. But what runs by that is not kept to what the container may
-    do. So only in this one: it has the machine's Docker socket, and so could do all that already."""
-    ask = f'date "+now %Y-%m-%d %H:%M:%S"; {bird.BIRDC} show protocols all'
-    if routes:
-        ask += f' && echo {_ROUTES} && {bird.BIRDC} "show route where source = RTS_BGP"'
-    return f"""pid=$(sed -n 's/^{{"name":"\\/calico".*"Pid":\\([1-9][0-9]*\\)[,}}].*/\\1/p' "$out/containers.out")
-[ -n "$pid" ] && command -v nsenter > /dev/null || exec docker exec calico sh -c {shlex.quote(ask)}
-exec nsenter -t "$pid" -m env -i PATH={_PATH} sh -c {shlex.quote(ask)}"""
-
-
-def _zookeeper(address: str) -> str:
-    """By the machine's own bash; if that gets no answer, the container tells why."""
-    direct = f"exec 3<> /dev/tcp/{address}/{addresses.ZOOKEEPER_CLIENT} && printf srvr >&3 && grep . <&3"
-    return f"bash -c {shlex.quote(direct)} 2> /dev/null || exec docker exec zookeeper zk-4lw srvr {address}"
-
-
-def _submit_node(pool: str, command: str) -> str:
-    """Runs a command in the pool's submit node, whoever started it."""
-    return f"""id=$(grep -m 1 . "$out/find-{pool}.out") || {{ echo "no submit node runs here"; exit 3; }}
-exec docker exec "$id" sh -c {shlex.quote(command)}"""
-
-
-def script(machine: Machine, pools: Iterable[str]) -> str:
-    """What to run on `machine`; `pools` are those whose submit node should be there. Everything at the same time, except what
-    needs the answer to another question."""
-    told = ["containers"]
-    lines = [_answer("containers", _containers(machine.services))]
-    if "calico" in machine.services:
-        told.append("bgp")
-        lines = [f"{{ {lines[0]}; {_answer('bgp', _bgp(machine.front_end), 'containers')}; }}"]
-    alone: dict[str, str] = {}
-    if "vpn" in machine.services:
-        alone["vpn"] = "exec docker exec vpn vpn status"
-    if "etcd" in machine.services:
-        alone["etcd"] = "exec docker exec etcd etcdctl --dial-timeout=2s --command-timeout=3s endpoint status -w json"
-    if "zookeeper" in machine.services:
-        alone["zookeeper"] = _zookeeper(machine.address)
-    if "opensearch" in machine.services:
-        alone["opensearch"] = "exec docker exec opensearch opensearch-health"
-    lines += [_answer(name, question) for name, question in alone.items()]
-    for pool in pools:
-        find = f"find-{pool}"
-        both = {f"slots-{pool}": _submit_node(pool, _SLOTS), f"jobs-{pool}": _submit_node(pool, _JOBS)}
-        then = " & ".join(_answer(name, question, find) for name, question in both.items())
-        lines.append(f"{{ {_answer(find, find_script(pool, 'submit'))}; {then} & wait; }}")
-        alone |= both
-    told += alone
-    return _START + "".join(f"{line} &\n" for line in lines) + f'names="{" ".join(told)}"\n' + _END
-
-
-def _answer(name: str, question: str, first: str = "") -> str:
-    """The line that asks, if need be only after `first` was answered."""
-    return f"{f'then_answer {first}' if first else 'answer'} {name} sh -c {shlex.quote(question)}"
+_PART = re.compile(r"^@@part (\w+) (\d+)$", flags=re.M)  # a line before each part of a pool's answer
 
 
 def sections(text: str) -> dict[str, tuple[int, str]]:
@@ -201,10 +94,13 @@ def tunnels(text: str) -> tuple[Tunnel, ...]:
 
 
 def etcd_member(text: str) -> Etcd:
-    """From `etcdctl endpoint status -w json` of the member itself."""
-    status = json.loads(text)[0]["Status"]
-    leader = status.get("leader", 0)
-    return Etcd(str(status["header"]["member_id"]), str(leader) if leader else "")
+    """From the member's raft status, or where that could not be had from `etcdctl endpoint status -w json` of the member itself."""
+    said = json.loads(text)
+    if isinstance(said, dict):
+        member, leader = int(said["id"], 16), int(said["lead"], 16)
+    else:
+        member, leader = said[0]["Status"]["header"]["member_id"], said[0]["Status"].get("leader", 0)
+    return Etcd(str(member), str(leader) if leader else "")
 
 
 def zookeeper_mode(text: str) -> str:
@@ -242,16 +138,21 @@ def _last_line(text: str) -> str:
     return lines[-1][:160] if lines else "no answer"
 
 
+def parts(text: str) -> dict[str, tuple[int, str]]:
+    """The two answers of a submit node, by one start of a process there: exit status and text of `slots` and `jobs`."""
+    _, *rest = _PART.split(text)
+    return {
+        name: (int(status), body.strip()) for name, status, body in zip(rest[::3], rest[1::3], rest[2::3], strict=True)
+    }
+
+
 def read(
     machine: Machine, pools: Iterable[str], text: str, homes: Mapping[str, tuple[Iterable[str], int]] | None = None
 ) -> OnMachine:
     """The machine's whole answer. What cannot be read is told in `troubles`, and the rest stands. `homes` as in `prefixes`."""
     answers, troubles = sections(text), {}
 
-    def take(name: str, parse: Any, default: Any) -> Any:
-        status, body = answers.get(name, (0, ""))
-        if name not in answers:
-            return default
+    def told(name: str, status: int, body: str, parse: Any, default: Any) -> Any:
         if status:
             troubles[name] = f"no answer in {SECONDS} s" if status == TOO_LATE else _last_line(body)
             return default
@@ -261,15 +162,27 @@ def read(
             troubles[name] = f"cannot read the answer: {error}"
             return default
 
+    def take(name: str, parse: Any, default: Any) -> Any:
+        return told(name, *answers[name], parse, default) if name in answers else default
+
+    all_ = take("containers", containers, ())
+    # Without the engine nobody knows where the processes are that are to be asked.
+    no_engine = troubles.get("containers", "")
+    for name, service in (("bgp", "calico"), ("vpn", "vpn"), ("opensearch", "opensearch")):
+        if no_engine and service in machine.services:
+            troubles[name] = no_engine
     take("opensearch", str, "")  # whether it answers is all that is asked
     found: dict[str, Pool] = {}
     for pool in pools:
-        slots, queue = take(f"slots-{pool}", executor_slots, None), take(f"jobs-{pool}", jobs, None)
-        trouble = troubles.get(f"slots-{pool}") or troubles.get(f"jobs-{pool}") or ""
-        found[pool] = Pool(slots, queue, trouble)
+        status, body = answers.get(f"pool-{pool}", (1, no_engine or "no submit node runs here"))
+        both = dict.fromkeys(("slots", "jobs"), (status, body)) if status else parts(body)
+        nothing = (1, "no answer")
+        slots = told(f"slots-{pool}", *both.get("slots", nothing), executor_slots, None)
+        queue = told(f"jobs-{pool}", *both.get("jobs", nothing), jobs, None)
+        found[pool] = Pool(slots, queue, troubles.get(f"slots-{pool}") or troubles.get(f"jobs-{pool}") or "")
     return OnMachine(
         reached=True,
-        containers=take("containers", containers, ()),
+        containers=tuple(c for c in all_ if c.name in machine.services),
         tunnels=take("vpn", tunnels, ()),
         sessions=take("bgp", bgp_sessions, ()),
         prefixes=take("bgp", lambda body: prefixes(body, homes or {}), None),

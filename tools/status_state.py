@@ -65,22 +65,26 @@ def latest(file: Path) -> Json | None:
     return deployment
 
 
-def with_resources(folder: Path) -> tuple[str, ...]:
-    """The names of the stacks that have some. Raises Unfamiliar."""
-    states = {file.name.removesuffix(".json"): latest(file) for file in folder.glob("*.json")}
-    return tuple(sorted(name for name, state in states.items() if state and state.get("resources")))
+def names(folder: Path) -> list[str]:
+    """The stacks that have a file."""
+    return sorted(file.name.removesuffix(".json") for file in folder.glob("*.json"))
 
 
-def outputs(file: Path, environment: Mapping[str, str]) -> Json:
-    """The stack's outputs, secrets in the clear; {} if there is no such stack. Raises Unfamiliar, WrongPassphrase."""
-    state = latest(file) or {}
+def plain_outputs(state: Json) -> Json:
+    """A deployment's outputs with the secrets as they are, closed; {} if it has none."""
     found: Json = next((r.get("outputs") or {} for r in state.get("resources") or [] if r.get("type") == STACK), {})
+    return found
+
+
+def outputs(state: Json, stack: str, environment: Mapping[str, str]) -> Json:
+    """A deployment's outputs, secrets in the clear. Raises Unfamiliar, WrongPassphrase."""
+    found = plain_outputs(state)
     if not _has_secrets(found):
         return found
     provider = state.get("secrets_providers") or {}
     if provider.get("type") != "passphrase":
-        raise Unfamiliar(f"{file}: its secrets are with {provider.get('type')}")
-    opened: Json = _open(found, _key(provider["state"]["salt"], file.stem, environment))
+        raise Unfamiliar(f"{stack}: its secrets are with {provider.get('type')}")
+    opened: Json = _open(found, _key(provider["state"]["salt"], stack, environment))
     return opened
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .. import environment, names, terminal
+from .. import names, quick, terminal
 
 STATUS = """How the federation does, on one screen, and what to do about what is wrong.
 
@@ -47,13 +47,7 @@ def status(
     ] = False,
     json_: Json = False,
 ) -> None:
-    from tools import status as tool
-    from tools.reach import federation_here
-
-    environment.ensure()
-    federation = federation_here()  # what is wrong with the file is told as by the other commands
-    chosen = [("--routing", routing), ("--facts", facts), ("--json", json_)]
-    terminal.end(tool.main([name for name, given in chosen if given], federation))
+    terminal.end(quick.run(routing, json_, facts))
 
 
 @terminal.command

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from components.spec.validate import FEDERATION_STACK
 from tools.reach import ask as ask_machine
@@ -32,9 +30,7 @@ def gather(the: Here, name: str, asked: JobId) -> Facts:
 
 
 def _framework(the: Here, name: str) -> Framework:
-    with tempfile.TemporaryDirectory() as folder:
-        ca = Path(folder) / "ca.pem"
-        ca.write_text(str(outputs(FEDERATION_STACK, the.root).get("ca_certificate", "")))
-        found = ask_framework(name, the.root, str(ca))
+    ca = str(outputs(FEDERATION_STACK, the.root).get("ca_certificate", ""))
+    found = ask_framework(outputs(name, the.root), ca)
     waiting = tuple(Waiting(w.jobs, w.why, w.never) for w in found.waiting)
     return Framework("" if found.answers else found.trouble, found.paused, waiting)

@@ -10,10 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 def matches(pattern: str, says: str) -> AfterValidator:
-    compiled = re.compile(pattern)
-
     def check(value: str) -> str:
-        if not compiled.fullmatch(value):
+        if not re.fullmatch(pattern, value):  # compiled when first used: most of these kinds a file does not have
             raise ValueError(says)
         return value
 
@@ -154,6 +152,7 @@ Rotation = dict[str, Annotated[int, Field(ge=0)]]  # identity -> which generatio
 
 
 class Model(BaseModel):
-    """Frozen, and no key is let through that it does not know."""
+    """Frozen, and no key is let through that it does not know. What validates is made when first used: whoever imports this does not
+    use all of it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -1,5 +1,6 @@
 """The shape of the configuration files. Each class is one block of YAML; each field says its unit.
 
+A block's defaults are made when they are used (default_factory): so nothing is made of a block that a command does not read.
 Whatever a single field can tell is checked here (the kinds of values are in `fields`); what takes two fields to see is in `rules`.
 """
 
@@ -125,7 +126,7 @@ class Monitoring(Model):
 
     enabled: bool = True
     site: SiteName | None = None
-    alerts: Alerts = Alerts()
+    alerts: Alerts = Field(default_factory=Alerts)
     grafana: Grafana | None = None
     history: History | None = None
 
@@ -147,11 +148,11 @@ class Federation(Model):
     """federation.yaml."""
 
     name: Name
-    network: Network = Network()
+    network: Network = Field(default_factory=Network)
     images: Images
     embedded: Embedded | None = None
-    monitoring: Monitoring = Monitoring()
-    memory: Memory = Memory()
+    monitoring: Monitoring = Field(default_factory=Monitoring)
+    memory: Memory = Field(default_factory=Memory)
     sites: dict[SiteName, Site] = Field(min_length=1)
 
     @property
@@ -246,7 +247,7 @@ class SiteStack(Model):
     iaas: Literal["docker", "openstack"]
     agents: int = Field(1, ge=0, le=200)
     agent_groups: dict[GroupLabel, AgentGroup] = {}
-    machine: MachineSize = MachineSize()
+    machine: MachineSize = Field(default_factory=MachineSize)
     drain_timeout: int = Field(3600, ge=0, le=2592000)
     openstack: OpenStack | None = None
     rotate: Rotation = {}
@@ -326,11 +327,11 @@ class Elastic(Model):
     idle_timeout: int = Field(120, ge=5, le=86400)
     orphan_timeout: int = Field(1800, ge=60, le=604800)
     max_idle: int | None = Field(None, ge=1)
-    largest: Largest = Largest()
+    largest: Largest = Field(default_factory=Largest)
     placement: Literal["pack", "spread"] = "pack"
     site_preference: list[SiteName] = []
     sites: dict[SiteName, SiteLimit] = {}
-    caps: Caps = Caps()
+    caps: Caps = Field(default_factory=Caps)
 
 
 class Executors(Role):
@@ -389,12 +390,12 @@ class Pool(Model):
     number: int = Field(1, ge=1, le=60, description="no two pools of a federation have the same")
     share: Share | None = None
     central_managers: int = Field(1, ge=1, le=3)
-    central_manager: CentralManager = CentralManager()
+    central_manager: CentralManager = Field(default_factory=CentralManager)
     submit_node: SubmitNode
-    executors: Executors = Executors()
-    network: PoolNetwork = PoolNetwork()
+    executors: Executors = Field(default_factory=Executors)
+    network: PoolNetwork = Field(default_factory=PoolNetwork)
     users: list[User] = Field(min_length=1)
-    accounting: Accounting = Accounting()
+    accounting: Accounting = Field(default_factory=Accounting)
     condor_config: list[str] = []
     destroy_with_jobs: bool = False
     rotate: Rotation = {}

@@ -9,7 +9,6 @@ from typing import Any
 from .loader import parse, read_federation, read_sites, read_yaml, stack_values
 from .model import Federation, FederationStack, Pool, PoolStack, SiteStack
 from .monitoring_rules import plain_problems
-from .pool_rules import pool_problems
 from .problems import ConfigError, Problem, with_lines
 from .rough import beyond, rough
 from .routing_rules import routing_problems
@@ -94,6 +93,8 @@ def plan(root: Path, stack: str, values: dict[str, Any], host: HostNetworks = ()
     elif "pool" in values:
         own_pool, found = parse(PoolStack, values, file)
         if like := own_pool or rough(PoolStack, values):
+            from .pool_rules import pool_problems  # with what makes tokens, which no other stack needs, nor the tools
+
             more = pool_problems(stack, like.pool, federation, sites, pools, home or Path.home())
             found += beyond(more, found)
         result = Plan(stack, federation, sites, pool=own_pool.pool if own_pool else None, pools=pools)

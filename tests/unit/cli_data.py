@@ -11,7 +11,7 @@ from typer import testing
 from typer.testing import CliRunner
 
 from aerie import environment
-from aerie.__main__ import application
+from aerie.application import application
 
 DATA = Path(__file__).parent / "data" / "cli"
 

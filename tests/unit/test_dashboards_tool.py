@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from aerie import environment
-from aerie.__main__ import application
+from aerie.application import application
 from components.monitoring.dashboards.catalogue import everything, files
 from tests.unit.conftest import Checkout
 from tools import dashboards as tool

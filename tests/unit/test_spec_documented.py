@@ -26,7 +26,7 @@ def keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, Any]]:
     """(key, default or Undefined) of all fields, however deep."""
     for name, field in model.model_fields.items():
         key = prefix + name
-        yield key, field.default
+        yield key, field.get_default(call_default_factory=True)
         block = _block_of(field.annotation)
         if isinstance(block, type) and issubclass(block, BaseModel):
             yield from keys(block, key + STEP.get(name, "") + ".")

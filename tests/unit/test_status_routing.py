@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from tools import bird, status_probe
-from tools.status_facts import Facts, Machine, Session, Tunnel
+from tools.status_facts import Facts, Session, Tunnel
 from tools.status_json import FACTS, STATUS
 from tools.status_judge import judge
 from tools.status_model import Link, Routing, SiteRouting, Status
@@ -146,15 +146,6 @@ def test_routes_that_lead_nowhere() -> None:
 )
 def test_how_long_ago(since: str, now: str, seconds: float | None) -> None:
     assert bird.age(since, now) == seconds
-
-
-def test_the_question_is_one_process_in_the_container() -> None:
-    machine = Machine("torino-front-end", "torino", "172.31.1.10", True, ("calico",))
-    text = status_probe.script(machine, [])
-    assert text.count("docker exec calico") == 1
-    assert "show route" in text
-    agent = dataclasses.replace(machine, front_end=False)
-    assert "show route" not in status_probe.script(agent, [])
 
 
 def test_tunnels_with_and_without_a_watch() -> None:

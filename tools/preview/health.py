@@ -28,9 +28,9 @@ from components.spec.model import Federation
 from components.spec.problems import ConfigError, with_lines
 from components.spec.validate import FEDERATION_STACK
 from tools.login import Login, machine_logins
-from tools.status_http import get, said
 from tools.status_stacks import PulumiFailed, known_stacks, outputs
 
+from .http import get, said
 from .quorums import Etcd, FrontEnd, Health, Keeper, Master, judge, missing
 
 ROOT = Path(__file__).resolve().parents[2]

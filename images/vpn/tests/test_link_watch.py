@@ -4,7 +4,10 @@ image's own build and tests/live/test_vpn_links.py have to do."""
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,12 +21,18 @@ Replay = Callable[[list[str]], tuple[list[str], str]]
 
 
 @pytest.fixture(scope="module")
-def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The watch."""
+    made = tmp_path_factory.mktemp("watch") / "link-watch"
+    flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", "-fno-sanitize-recover"]
+    subprocess.run([str(COMPILER), *flags, "-o", str(made), *map(str, SOURCES.glob("*.c"))], check=True)
+    return made
+
+
+@pytest.fixture
+def replay(program: Path) -> Replay:
     """Events in; out come the changes of state, and the last state with its round-trip time in us, the number of lost and the ms to
     the next probe."""
-    program = tmp_path_factory.mktemp("watch") / "link-watch"
-    flags = ["-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=undefined", "-fno-sanitize-recover"]
-    subprocess.run([str(COMPILER), *flags, "-o", str(program), *map(str, SOURCES.glob("*.c"))], check=True)
 
     def run(events: list[str]) -> tuple[list[str], str]:
         text = "".join(f"{e}\n" for e in events)
@@ -134,3 +143,35 @@ def test_numbers_wrap_around(replay: Replay) -> None:
         changes, last = replay([*probes(0, 10 + dead + 5, lambda n, dead=dead: n < 10 or n >= 10 + dead)])  # type: ignore[misc]
         assert [c.split()[1] for c in changes] == ["up", "down", "up"], dead
         assert last == f"up 10000 {dead} 500"
+
+
+def test_status_is_told_to_whoever_connects(program: Path) -> None:
+    """Each gets the whole of what `vpn status` prints, and no process is left of it."""
+    with tempfile.TemporaryDirectory(prefix="w-") as name:  # short: a socket's path has at most 107 characters
+        folder = Path(name)
+        vpn = folder / "vpn"
+        vpn.write_text('#!/bin/sh\necho "$*"\nexec seq 1 30000\n')
+        vpn.chmod(0o755)
+        command = [str(program), "run", name, str(vpn), "routes"]
+        watch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            while not (folder / "status.sock").exists():
+                if watch.poll() is not None:
+                    said = watch.communicate()[1]
+                    assert "cannot ping" in said, said
+                    pytest.skip(f"here tests may not ping: {said.strip()}")
+                time.sleep(0.01)
+            for _ in range(3):
+                with socket.socket(socket.AF_UNIX) as asking:
+                    asking.connect(str(folder / "status.sock"))
+                    text = asking.makefile().read()
+                assert text.splitlines() == ["status", *map(str, range(1, 30001))]
+            children = Path(f"/proc/{watch.pid}/task/{watch.pid}/children")
+            deadline = time.monotonic() + 10
+            while children.read_text().strip():
+                assert time.monotonic() < deadline, "a process is left"
+                time.sleep(0.01)
+        finally:
+            watch.terminate()
+            watch.communicate()
+        assert watch.returncode == 0 and not list(folder.glob("*.sock"))

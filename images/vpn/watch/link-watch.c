@@ -6,6 +6,9 @@
  * When a state changes, it goes to FOLDER/INTERFACE.link ("down 172.31.2.10"), and COMMAND... INTERFACE is run, again after 1 s
  * if that fails.
  *
+ * Whoever connects to FOLDER/status.sock gets what `COMMAND's-program status` prints; so the machine asks without a start of a
+ * process in the container, which costs more than the answer.
+ *
  * A probe is a ping, so that peers without a watch answer as well.  The kernel answers a ping by its routes, which lead
  * elsewhere once the peer has taken those of the link away; so the watch answers marked pings too, by the link itself, and takes
  * answers that came by the link only.  Thus both ends find a link dead that is dead in one direction, and both find it alive. */
@@ -205,10 +208,36 @@ static void probe(int fd, struct peer *peer, int64_t at) {
     peer->due = at + link_interval(&peer->link, at);
 }
 
-static int socket_at(struct sockaddr_un *address) {
+static int socket_at(struct sockaddr_un *address, const char *name) {
     address->sun_family = AF_UNIX;
-    snprintf(address->sun_path, sizeof address->sun_path, "%s/watch.sock", folder);
+    snprintf(address->sun_path, sizeof address->sun_path, "%s/%s", folder, name);
     return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+/* Listens there, in the place of an earlier one; -1 if it cannot. */
+static int listen_at(struct sockaddr_un *address, const char *name) {
+    int server = socket_at(address, name);
+    unlink(address->sun_path);
+    if (server >= 0 && bind(server, (struct sockaddr *)address, sizeof *address) == 0 && listen(server, 16) == 0) return server;
+    fprintf(stderr, "vpn: the link watch cannot listen at %s: %s\n", address->sun_path, strerror(errno));
+    return -1;
+}
+
+/* Nobody waits for this process: its end is the end of the answer. */
+static void answer_all(int server) {
+    int fd = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0) return;
+    fflush(stdout);
+    if (fork() == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        dup2(fd, STDOUT_FILENO);
+        execlp(command[0], command[0], "status", (char *)NULL);
+        fprintf(stderr, "vpn: cannot run %s: %s\n", command[0], strerror(errno));
+        _exit(127);
+    }
+    close(fd);
 }
 
 static void answer_status(int server) {
@@ -229,7 +258,7 @@ static int status(void) {
     struct sockaddr_un address;
     char bytes[4096];
     ssize_t got;
-    int fd = socket_at(&address);
+    int fd = socket_at(&address, "watch.sock");
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
         fprintf(stderr, "vpn: the link watch does not run: %s\n", strerror(errno));
         return 1;
@@ -244,7 +273,7 @@ static void on_signal(int signal) {
 }
 
 static int run(void) {
-    struct sockaddr_un address;
+    struct sockaddr_un address, all_address;
     sigset_t blocked, open;
     struct sigaction action = {.sa_handler = on_signal};
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -264,12 +293,8 @@ static int run(void) {
                 errno == EPERM ? ", the container needs NET_RAW" : "");
         return 1;
     }
-    int server = socket_at(&address);
-    unlink(address.sun_path); /* of an earlier one */
-    if (server < 0 || bind(server, (struct sockaddr *)&address, sizeof address) != 0 || listen(server, 16) != 0) {
-        fprintf(stderr, "vpn: the link watch cannot listen at %s: %s\n", address.sun_path, strerror(errno));
-        return 1;
-    }
+    int server = listen_at(&address, "watch.sock"), all = listen_at(&all_address, "status.sock");
+    if (server < 0 || all < 0) return 1;
     int64_t looked = 0;
     while (!finished) {
         int64_t at = now(), wake = looked + INTERVAL;
@@ -285,16 +310,18 @@ static int run(void) {
         }
         int64_t wait = wake - now();
         struct timespec pause = {wait > 0 ? wait / 1000000 : 0, wait > 0 ? wait % 1000000 * 1000 : 0};
-        struct pollfd ready[] = {{fd, POLLIN, 0}, {server, POLLIN, 0}};
-        (void)ppoll(ready, 2, &pause, &open);
+        struct pollfd ready[] = {{fd, POLLIN, 0}, {server, POLLIN, 0}, {all, POLLIN, 0}};
+        (void)ppoll(ready, 3, &pause, &open);
         receive(fd); /* always, and before any judgement: what has come counts, however late we are */
         if (ready[1].revents & POLLIN) answer_status(server);
+        if (ready[2].revents & POLLIN) answer_all(all);
         int ended;
         for (pid_t pid; (pid = waitpid(-1, &ended, WNOHANG)) > 0;)
             for (struct peer *peer = peers; peer; peer = peer->next)
                 if (peer->telling == pid) told(peer, ended, now());
     }
     unlink(address.sun_path);
+    unlink(all_address.sun_path);
     return 0;
 }
 
