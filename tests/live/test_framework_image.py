@@ -536,42 +536,44 @@ def test_a_collector_that_says_nothing_is_no_data(pool: Pool, framework: Framewo
 
 
 def test_without_a_collector_executors_are_drained_by_themselves(pool: Pool, framework: Framework) -> None:
+    """A startd that waits in vain for the collector to take its ad may keep us waiting: as the framework does, we ask again."""
     task, address = "demo.executor.1", "172.27.2.21"
 
-    def says() -> dict[str, Any]:
-        found: dict[str, Any] = framework.ask("executor", task, address) or {"state": "none", "claims": -1}
-        return found
+    def says(state: str, claims: int) -> float:
+        def said() -> bool:
+            found = framework.ask("executor", task, address)
+            return found is not None and (found["state"], found["claims"], found["task"]) == (state, claims, task)
+
+        return until(f"it says {state}", said, 60)
+
+    def told(cancel: bool) -> float:
+        return until("it is told", lambda: framework.ask("drain by itself", task, address, cancel) is None, 60)
 
     framework.becomes(TORINO, "free", 40)
-    cluster = pool.submit('arguments=14\nrequirements=AerieSite=="torino"\nqueue')
+    cluster = pool.submit('arguments=30\nrequirements=AerieSite=="torino"\nqueue')
     pool.executes(cluster)
     run("docker", "stop", "-t", "1", "fwi-cm")
     try:
         assert framework.ask("pool") is None
-        assert framework.ask("drain", TORINO, False), "nobody hands out a session"
-        assert (says()["state"], says()["claims"], says()["task"]) == ("claimed", 1, task)
-        print(f"what an executor says of itself: {framework.took:.2f} s")
-        assert framework.ask("drain by itself", task, address, False) is None
-        print(f"told to drain by itself: {framework.took:.2f} s")
-        assert (says()["state"], says()["claims"]) == ("draining", 1)
-        assert framework.ask("drain by itself", task, address, False) is None  # told twice is as told once
-        took = until("drained", lambda: says()["state"] == "drained", 40)
-        print(f"draining to drained: {took:.1f} s")
-        assert says()["claims"] == 0
-        until("the job is over", lambda: pool.status(cluster) == "4 1", 10)  # completed, started once
-        assert framework.ask("drain by itself", task, address, True) is None
-        until("it takes jobs again", lambda: says()["state"] == "free", 15)
+        print(
+            f"an executor that tells of its claim: {says('claimed', 1):.1f} s, the answer itself {framework.took:.2f} s"
+        )
+        print(f"told to drain: {told(False):.1f} s, itself {framework.took:.2f} s")
+        print(f"drained, with the end of its job: {says('drained', 0):.1f} s")
+        until("the job is over", lambda: pool.status(cluster) == "4 1", 30)  # completed, started once
+        told(True)
+        says("free", 0)
         # The key of one opens no other; who has none opens to nobody.
         assert framework.ask("executor", task, "172.27.2.22") is None
         assert framework.ask("drain by itself", task, "172.27.2.22", False)
+        until("the other says so", lambda: framework.ask("executor", "demo.executor.2", "172.27.2.22"), 60)
         assert framework.ask("executor", "demo.executor.2", "172.27.2.22")["state"] == "free"
         assert framework.ask("executor", "demo.executor.3", "172.27.2.23") is None
-        start = time.monotonic()
         assert framework.ask("executor", task, "172.27.2.97") is None
-        assert time.monotonic() - start < 12
+        assert framework.took < 12
     finally:
         run("docker", "start", "fwi-cm")
-    until("data again", lambda: (framework.ask("pool") or {}).get("negotiator"), 40)
+    until("data again", lambda: (framework.ask("pool") or {}).get("negotiator"), 60)
 
 
 def test_a_submit_node_that_is_gone(pool: Pool, framework: Framework) -> None:

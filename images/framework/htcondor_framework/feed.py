@@ -44,7 +44,8 @@ class Condor(Protocol):
 
 
 class Feed:
-    """`own`: what executors that the plan names said of themselves, by task, while no collector tells of them. `busy` says whether to ask often; `changed` is called when an answer has come, `failed` with a line for people when a drain failed."""
+    """`own`: what executors that the plan names said of themselves, by task, while no collector tells of them. `alone`: the last question to the
+    collectors had no answer. `busy` says whether to ask often; `changed` is called when an answer has come, `failed` with a line for people when a drain failed."""
 
     def __init__(
         self, condor: Condor, busy: Callable[[], bool], changed: Callable[[], None], failed: Callable[[str], None]
@@ -52,6 +53,7 @@ class Feed:
         self.queue: Queue | None = None
         self.pool: Pool | None = None
         self.own: dict[str, StartdAd] = {}
+        self.alone = False
         self.intervals = (BUSY, CALM)
         self.drains = 0
         self.drains_failed = 0
@@ -61,7 +63,7 @@ class Feed:
         self._untold: dict[str, bool] = {}
         self._at_once = asyncio.Semaphore(_DRAINS_AT_ONCE)
         self._ask = asyncio.Event()
-        self._alone = False
+        self._addresses: dict[str, str] = {}
         self._asks: dict[str, str] = {}
         self._asked: dict[str, float] = {}
 
@@ -115,8 +117,10 @@ class Feed:
         except Exception:
             log.exception("the collector cannot be read")
             return
-        self.pool = answer or self.pool
-        self._alone = answer is None
+        self.alone = answer is None
+        if answer is not None:
+            self.pool = answer
+            self._addresses = {a.task: a.address for a in answer.startds if a.task}
 
     async def _ask_executors(self) -> None:
         """Those that the plan names; of many a few, who were not asked for longest."""
@@ -143,7 +147,7 @@ class Feed:
         """The plan's drains, and whom to ask. What cannot be told since the collector has no ad of the startd yet is told once it has;
         while no collector answers, executors are told by themselves."""
         tasks = ((name, plan.tasks.get(name)) for name in plan.asks)
-        self._asks = {name: task.address for name, task in tasks if task is not None and task.address}
+        self._asks = {name: where for name, task in tasks if task is not None and (where := self._address(task))}
         if self._asks.keys() - self._asked.keys():
             self.ask_soon()
         self._untold.update((d.task, d.cancel) for d in plan.drains)
@@ -157,9 +161,13 @@ class Feed:
             elif name := by_task.get(task_id) or by_address.get(task.address):
                 del self._untold[task_id]
                 self.drain(task, name, cancel)
-            elif self._alone and task.address:
+            elif self.alone and self._address(task):
                 del self._untold[task_id]
                 self.drain(task, "", cancel)
+
+    def _address(self, task: Task) -> str:
+        """Of the executor's container, "" if nobody has told: as its startd told a collector last, or Mesos."""
+        return self._addresses.get(task.id) or task.address
 
     def drain(self, executor: Task, startd: str, cancel: bool) -> None:
         """Tell the executor in the background, by the collector's name for it (`startd`) if one answers. For one task one after the other;
@@ -177,12 +185,13 @@ class Feed:
         if before is not None:
             await asyncio.wait({before})
         what = "take jobs again" if cancel else "take no new job"
-        directly = bool(task.address) and (self._alone or not name)
+        address = self._address(task)
+        directly = bool(address) and (self.alone or not name)
         startd = f"{task.id} by itself" if directly else name
         async with self._at_once:
             try:
                 if directly:
-                    await self._condor.drain_directly(task.id, task.address, cancel)
+                    await self._condor.drain_directly(task.id, address, cancel)
                 else:
                     await self._condor.drain(name, cancel)
                 self.drains += 1

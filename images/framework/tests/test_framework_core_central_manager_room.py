@@ -305,3 +305,10 @@ def test_two_pools_without_collectors_and_full_machines_both_get_their_room() ->
 def test_a_paused_pool_asks_for_room_too(paused: bool) -> None:
     held = memory(machine("bari-1"), homeless_since=NOW - 60, asked=("bari-1", NOW - 60))
     assert told(plan(without_manager(memory=held, paused=paused))) == Homeless("bari-1", MANAGER.container)
+
+
+def test_what_answers_by_itself_may_still_be_unknown_to_the_collector() -> None:
+    """One that never finds the collector is given up once that is back, though it was heard meanwhile."""
+    mute = at("bari-1", "mute", drain=IDLE, drain_asked=NOW - 5, seen=False, healthy=None)
+    asked_itself = plan(without_manager(mute, own_ads=(ad(mute, SlotState.DRAINING, heard=NOW - 1),)))
+    assert not asked_itself.tasks[mute.id].seen

@@ -82,11 +82,11 @@ def muster(cycle: Cycle) -> Crew:
         ad = by_task.get(task.id)
         if ad is None and task.address and task.phase in (Phase.RUNNING, Phase.KILLING):
             ad = by_address.get(task.address)
+        if ad is not None and not task.seen:
+            task = cycle.change(task, seen=True)
         said = own_ads.get(task.id)
         own = said is not None and (ad is None or said.heard > ad.heard)
         ad = said if own else ad
-        if ad is not None and not task.seen:
-            task = cycle.change(task, seen=True)
         members.append(Member(task, ad, _standing(cycle, task, ad), own=own))
     members.sort(key=lambda m: m.task.id)
     _complete(cycle, members)

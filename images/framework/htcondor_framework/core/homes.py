@@ -88,9 +88,7 @@ def to_ask(cycle: Cycle, crew: Crew) -> tuple[str, ...]:
     if cycle.homeless is not None:
         nodes.add(cycle.homeless.node)
     return tuple(
-        m.task.id
-        for m in crew.members
-        if m.up and (m.task.node in nodes or m.task.drain or draining.cancelling(m)) and m.task.address
+        m.task.id for m in crew.members if m.up and (m.task.node in nodes or m.task.drain or draining.cancelling(m))
     )
 
 
