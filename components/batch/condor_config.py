@@ -99,7 +99,8 @@ def _security(spec: PoolSpec, role: PoolRole) -> list[str]:
 
     collector = role is PoolRole.CENTRAL_MANAGER
     submit = role is PoolRole.SUBMIT
-    # The framework asks collector and schedd, and drains executors by way of the collector.
+    # The framework asks collector and schedd, and drains executors by way of the collector; while there is none, by themselves:
+    # each knows it by a key of its own, which opens nothing else.
     framework = [FRAMEWORK_IDENTITY] if spec.via == "framework" else []
     return [
         "SEC_DEFAULT_AUTHENTICATION = REQUIRED",
@@ -112,10 +113,10 @@ def _security(spec: PoolSpec, role: PoolRole) -> list[str]:
         "SEC_PASSWORD_DIRECTORY = /etc/condor/passwords.d",
         "SEC_TOKEN_POOL_SIGNING_KEY_FILE = /etc/condor/passwords.d/POOL",
         *([f"SEC_TOKEN_ISSUER_KEY = {SUBMIT_KEY}"] if submit else []),
-        allow("READ", "condor", "admin", *ROLE_IDENTITY.values(), *users, *(framework if collector or submit else [])),
+        allow("READ", "condor", "admin", *ROLE_IDENTITY.values(), *users, *framework),
         allow("WRITE", "condor", "admin", *(users if submit else [])),
         allow("DAEMON", "condor", own),
-        allow("ADMINISTRATOR", *admins, *(framework if collector else [])),
+        allow("ADMINISTRATOR", *admins, *([] if submit else framework)),
         allow("NEGOTIATOR", "condor", ROLE_IDENTITY[PoolRole.CENTRAL_MANAGER]),
         allow("ADVERTISE_MASTER", "condor", *(ROLE_IDENTITY.values() if collector else [])),
         allow("ADVERTISE_STARTD", "condor", *([ROLE_IDENTITY[PoolRole.EXECUTOR]] if collector else [])),
@@ -253,6 +254,8 @@ def _executor(spec: PoolSpec) -> list[str]:
     inherited = sorted(spec.container(PoolRole.EXECUTOR).environment)
     return [
         "DAEMON_LIST = MASTER, STARTD",
+        # Its name behind the shared port: who has its address only can reach it.
+        *(["STARTD_ARGS = -sock startd"] if spec.via == "framework" else []),
         "EXECUTE = /var/lib/condor/execute",
         *_size(spec),
         "START = True",

@@ -105,6 +105,8 @@ def _objection(name: str, value: str, framework: bool) -> tuple[str, str] | None
             return why, out
     if framework and _SIZES.fullmatch(name):
         return _SIZES_WHY, _SIZES_MEND
+    if framework and name == "STARTD_ARGS":
+        return "names the socket at which the framework finds an executor when there is no collector", out
     return None
 
 

@@ -38,7 +38,9 @@ TORINO, BARI, FIXED = "172-27-2-21.demo.aerie", "172-27-2-22.demo.aerie", "172-2
 
 # Runs in the container: one Condor for as long as its standard input is open; a line of JSON for each answer.
 DRIVER = """
-import asyncio, json, sys, time
+import asyncio, base64, json, sys, time
+from dataclasses import asdict
+from htcondor_framework.condor.keys import executor_key
 from htcondor_framework.condor.client import Condor, CondorError
 from htcondor_framework.condor import values
 from htcondor_framework.config import CondorConfig
@@ -63,6 +65,15 @@ async def main():
                 await condor.drain(*rest)
             except CondorError as e:
                 answer = str(e)
+        elif what == "drain by itself":
+            try:
+                await condor.drain_directly(*rest)
+            except CondorError as e:
+                answer = str(e)
+        elif what == "executor":
+            answer = (found := await condor.executor(*rest)) and asdict(found)
+        elif what == "key":
+            answer = base64.b64encode(executor_key(given["tokens"], rest[0])).decode()
         elif what == "reschedule":
             await condor.reschedule()
         elif what == "cycles":
@@ -149,8 +160,11 @@ class Pool:
             "--env-file", str(file), *OPTIONS, self.image,
         )  # fmt: skip
 
-    def start_executor(self, number: int, cpus: int = 2, spec: PoolSpec | None = None) -> None:
+    def start_executor(self, number: int, cpus: int = 2, spec: PoolSpec | None = None, key: str = "") -> None:
+        """`key`: as the framework gives each its own; without one it cannot be spoken to but by a collector."""
         more = {"AERIE_SLOT_CPUS": str(cpus), "AERIE_SLOT_MEMORY": "800", "AERIE_SLOT_DISK": "2000"}
+        if key:
+            more["AERIE_SIGNING_KEY"] = key
         self.start(
             PoolRole.EXECUTOR,
             f"fwi-exec{number}",
@@ -317,10 +331,10 @@ def test_demand_before_there_is_any_executor(pool: Pool, framework: Framework) -
 
 
 def test_executors_and_usage(pool: Pool, framework: Framework) -> None:
-    pool.start_executor(1)
+    pool.start_executor(1, key=framework.ask("key", "demo.executor.1"))
     took = framework.becomes(TORINO, "free", 20)
     print(f"docker run to the ad in the collector: {took:.1f} s")
-    pool.start_executor(2)
+    pool.start_executor(2, key=framework.ask("key", "demo.executor.2"))
     framework.becomes(BARI, "free", 20)
     seen = framework.startd(BARI)
     assert (seen["address"], seen["task"], seen["site"], seen["claims"]) == (
@@ -517,6 +531,47 @@ def test_a_collector_that_says_nothing_is_no_data(pool: Pool, framework: Framewo
     assert framework.ask("pool") is None
     run("docker", "start", "fwi-cm")
     until("data again", lambda: (framework.ask("pool") or {}).get("negotiator"), 40)
+
+
+def test_without_a_collector_executors_are_drained_by_themselves(pool: Pool, framework: Framework) -> None:
+    """A startd that waits in vain for the collector to take its ad may keep us waiting: as the framework does, we ask again."""
+    task, address = "demo.executor.1", "172.27.2.21"
+
+    def says(state: str, claims: int) -> float:
+        def said() -> bool:
+            found = framework.ask("executor", task, address)
+            return found is not None and (found["state"], found["claims"], found["task"]) == (state, claims, task)
+
+        return until(f"it says {state}", said, 60)
+
+    def told(cancel: bool) -> float:
+        return until("it is told", lambda: framework.ask("drain by itself", task, address, cancel) is None, 60)
+
+    framework.becomes(TORINO, "free", 40)
+    cluster = pool.submit('arguments=30\nrequirements=AerieSite=="torino"\nqueue')
+    pool.executes(cluster)
+    run("docker", "stop", "-t", "1", "fwi-cm")
+    try:
+        assert framework.ask("pool") is None
+        print(
+            f"an executor that tells of its claim: {says('claimed', 1):.1f} s, the answer itself {framework.took:.2f} s"
+        )
+        print(f"told to drain: {told(False):.1f} s, itself {framework.took:.2f} s")
+        print(f"drained, with the end of its job: {says('drained', 0):.1f} s")
+        until("the job is over", lambda: pool.status(cluster) == "4 1", 30)  # completed, started once
+        told(True)
+        says("free", 0)
+        # The key of one opens no other; who has none opens to nobody.
+        assert framework.ask("executor", task, "172.27.2.22") is None
+        assert framework.ask("drain by itself", task, "172.27.2.22", False)
+        until("the other says so", lambda: framework.ask("executor", "demo.executor.2", "172.27.2.22"), 60)
+        assert framework.ask("executor", "demo.executor.2", "172.27.2.22")["state"] == "free"
+        assert framework.ask("executor", "demo.executor.3", "172.27.2.23") is None
+        assert framework.ask("executor", task, "172.27.2.97") is None
+        assert framework.took < 12
+    finally:
+        run("docker", "start", "fwi-cm")
+    until("data again", lambda: (framework.ask("pool") or {}).get("negotiator"), 60)
 
 
 def test_a_submit_node_that_is_gone(pool: Pool, framework: Framework) -> None:

@@ -213,6 +213,12 @@ def test_sizes_are_the_frameworks(line: str) -> None:
     assert found.rpartition("; ")[2].startswith("write executors.cpus")
 
 
+def test_the_startds_socket_is_the_frameworks() -> None:
+    assert dangerous_knobs("STARTD_ARGS = -sock x") == []
+    (found,) = dangerous_knobs("startd_args = -sock x", framework=True)
+    assert "names the socket" in found and found.endswith("; leave it out")
+
+
 def test_other_lines_pass_with_a_framework_too() -> None:
     text = "use FEATURE : GPUs\nSTARTD_CRON_JOBLIST = x\nMEMORY_USAGE_LIMIT = 5\nSLOT_WEIGHT = Cpus"
     assert dangerous_knobs(text, framework=True) == []

@@ -28,9 +28,11 @@ def test_the_framework_may_watch_and_drain_and_no_more() -> None:
     for found in (central, submit, executor):
         for level in ("WRITE", "DAEMON", "NEGOTIATOR", "ADVERTISE_STARTD", "ADVERTISE_SCHEDD", "ADVERTISE_MASTER"):
             assert "framework@" not in found[f"ALLOW_{level}"]
-    for found in (submit, executor):
-        assert "framework@" not in found["ALLOW_ADMINISTRATOR"]
-    assert "framework@" not in executor["ALLOW_READ"]
+    assert "framework@" not in submit["ALLOW_ADMINISTRATOR"]
+    # Without a collector it reaches executors by themselves.
+    assert "framework@grid.aerie/*" in executor["ALLOW_READ"]
+    assert "framework@grid.aerie/*" in executor["ALLOW_ADMINISTRATOR"]
+    assert executor["STARTD_ARGS"] == "-sock startd"
 
 
 @pytest.mark.parametrize("role", list(PoolRole))

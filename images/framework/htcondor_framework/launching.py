@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
 from mesos_client import Offer as MesosOffer
 
+from .condor.keys import executor_key
 from .config import Config, Container, whole_slots
 from .core.model import Kind, Offer, Role, Size, Task
 
@@ -123,4 +125,6 @@ def environment(config: Config, container: Container, task: Task) -> Mapping[str
         env["AERIE_SLOT_GPUS"] = str(int(slots.gpus))
     if task.kind is Kind.ELASTIC:
         env["AERIE_ELASTIC"] = "1"
+    if key := executor_key(config.condor.tokens, task.id):
+        env["AERIE_SIGNING_KEY"] = base64.b64encode(key).decode()
     return env

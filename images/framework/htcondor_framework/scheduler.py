@@ -221,6 +221,7 @@ class Scheduler:
                 offers=tuple(offer_of(o) for o in offers.values()),
                 queue=self.feed.queue,
                 pool=self.feed.pool,
+                own_ads=tuple(self.feed.own.values()),
                 neighbours=self.neighbours,
                 paused=settings.paused,
                 drain_sites=settings.drain_sites,

@@ -127,6 +127,7 @@ class FakeCondor:
         self.running = 0
         self.draining: set[str] = set()
         self.told: list[tuple[str, bool]] = []
+        self.directly: list[str] = []  # those of them that were told without a collector
         self.silent = False
         self.fails = False
         self.closed = False
@@ -176,6 +177,16 @@ class FakeCondor:
             raise RuntimeError("the fake startd does not answer")
         task = startd_name.removeprefix("startd-")
         self.draining = self.draining - {task} if cancel else self.draining | {task}
+
+    async def drain_directly(self, task: str, address: str, cancel: bool) -> None:
+        assert address
+        await self.drain(f"startd-{task}", cancel)
+        self.directly.append(task)
+
+    async def executor(self, task: str, address: str) -> StartdAd | None:
+        assert address
+        await asyncio.sleep(0)
+        return next((self._ad(t) for t in self._up("executor") if t.id == task), None)
 
     async def reschedule(self) -> None:
         self.reschedules += 1

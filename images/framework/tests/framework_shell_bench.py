@@ -76,6 +76,12 @@ class FakeCondorOfRecords:
     async def drain(self, startd_name: str, cancel: bool) -> None:
         pass
 
+    async def drain_directly(self, task: str, address: str, cancel: bool) -> None:
+        pass
+
+    async def executor(self, task: str, address: str) -> StartdAd | None:
+        return None
+
     async def reschedule(self) -> None:
         pass
 

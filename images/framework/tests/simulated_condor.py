@@ -103,6 +103,7 @@ class SimulatedCondor:
         self.manager = ""
         self.negotiated = 0.0
         self.silent_until = 0.0  # nobody can ask it anything
+        self._luck = random.Random(0)  # not of those that all else depends on
 
     # Containers.
 
@@ -159,8 +160,17 @@ class SimulatedCondor:
         name = f"startd-{c.task.id}"
         return StartdAd(name, "", c.task.id, c.agent.place, s.state, s.total, s.free, len(s.jobs), self.now)
 
+    def executor(self, task: str) -> StartdAd | None:
+        """What a startd says when it is asked by itself: that takes no collector."""
+        startd = self.startds.get(task)
+        if startd is None or self.now < self.silent_until or self._luck.random() < self.lost_ads:
+            return None
+        c = startd.container
+        up = c.alive and c.agent.reachable(self.now) and self.now >= c.running_since + STARTUP
+        return self._ad(startd) if up else None
+
     def drain(self, task: str, cancel: bool) -> None:
-        """Takes its time; orders to one startd come one after the other."""
+        """By the collector, or without one by itself. Takes its time; orders to one startd come one after the other."""
         before = self.ordered.get(task, [(self.now, False)])[-1][0]
         at = max(before, self.now + self.rng.choice([0, 1, 1, 2, 8]))
         self.ordered.setdefault(task, []).append((at, cancel))

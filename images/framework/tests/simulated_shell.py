@@ -11,7 +11,7 @@ from collections import Counter
 
 from framework_core_helpers import EXECUTOR, MANAGER, OVERHEAD, SUBMIT
 from htcondor_framework.core import draining
-from htcondor_framework.core.model import Kind, Neighbour, Phase, Policy, Pool, Queue, Role, Size, Task
+from htcondor_framework.core.model import Kind, Neighbour, Phase, Policy, Pool, Queue, Role, Size, StartdAd, Task
 from htcondor_framework.core.planning import busy_agents, plan
 from htcondor_framework.core.statuses import Update, apply_update
 from htcondor_framework.core.view import Memory, Plan, View
@@ -42,6 +42,8 @@ class SimulatedShell:
         self.unheard_since = 0.0
         self.queue: Queue | None = None
         self.pool: Pool | None = None
+        self.asks: tuple[str, ...] = ()
+        self.own: dict[str, StartdAd] = {}
         self.us: Neighbour | None = None
         self.polled = self.reconciled = 0.0
         self.wake_at: float | None = None
@@ -79,6 +81,8 @@ class SimulatedShell:
         if now >= self.polled + POLL:
             self.polled, self.dirty = now, True
             self.queue, self.pool = self.condor.queue() or self.queue, self.condor.pool() or self.pool
+            said = {task: self.condor.executor(task) or self.own.get(task) for task in self.asks}
+            self.own = {task: ad for task, ad in said.items() if ad is not None}
         if now >= self.reconciled + RECONCILE:
             self.reconciled = now
             self.mesos.reconcile(self.name, self.tasks)
@@ -108,6 +112,7 @@ class SimulatedShell:
     def _forget(self) -> None:
         self.leaving = Leaving()
         self.memory, self.queue, self.pool, self.us = Memory(), None, None, None
+        self.asks, self.own = (), {}
         self.tasks = {k: dataclasses.replace(t, seen=False, idle_since=0.0) for k, t in self.tasks.items()}
         self.registration.offers.clear()
         self.registration.suppressed = True
@@ -153,6 +158,7 @@ class SimulatedShell:
             offers=offers,
             queue=self.queue,
             pool=self.pool,
+            own_ads=tuple(self.own.values()),
             neighbours=tuple(neighbours),
             paused=self.paused,
             drain_sites=self.drain_sites,
@@ -170,6 +176,7 @@ class SimulatedShell:
             self.die_in_the_middle = False  # stored, not sent
             return
         self.memory, self.us, self.wake_at, self.dirty = result.memory, result.us, result.wake_at, False
+        self.asks = result.asks
         self._act(now, offers, result)
 
     def _act(self, now: float, offers: tuple[object, ...], result: Plan) -> None:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from htcondor_framework.condor import client as client_module
+from htcondor_framework.condor import tools
 from htcondor_framework.condor.client import Condor, CondorError
 from htcondor_framework.condor.process import Child, HungUp, NoAnswer
 from htcondor_framework.config import CondorConfig
@@ -217,7 +217,7 @@ async def test_a_drain_that_would_end_jobs_is_refused(tmp_path: Path, calls: Pat
 
 async def test_a_drain_that_hangs_is_ended(tmp_path: Path, calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command(tmp_path, f'echo $$ > "{tmp_path}/pid"; exec sleep 60')
-    monkeypatch.setattr(client_module, "_TIMEOUT", 0.5)
+    monkeypatch.setattr(tools, "TIMEOUT", 0.5)
     with pytest.raises(CondorError, match="no answer"):
         await Condor(CONFIG, ("bari",), tmp_path).drain("x", False)
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()

@@ -73,10 +73,10 @@ def test_it_is_not_said_of_what_has_room_or_may_run_elsewhere() -> None:
     placed = plan(there_is_room)
     assert [x.task.name for x in placed.launches] == ["submit-node"]
     assert told(placed) is None and placed.memory.homeless_since == 0
-    anywhere = dataclasses.replace(SUBMIT, pinned=False)
-    free = without_submit_node()
+    anywhere = dataclasses.replace(SUBMIT, pinned=False, constraints={})
+    free = without_submit_node(offers=(offer("torino-1", "torino", Size(0.1, 64)), offer("bari-1")))
     free = dataclasses.replace(free, roles=(MANAGER, anywhere))
-    assert told(plan(again(free, plan(free), now=NOW + LOOKS_FOR))) is None
+    assert [x.task.agent for x in plan(free).launches] == ["bari-1"]
 
 
 def test_just_enough_is_drained_there_and_nothing_elsewhere() -> None:

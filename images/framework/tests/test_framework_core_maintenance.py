@@ -192,4 +192,4 @@ def test_own_executors_make_room_for_the_submit_node() -> None:
     assert not first.drains, "its room may come by itself"
     later = NOW + homes.LOOKS_FOR
     result = plan(again(before, first, now=later, pool=pool(ad(e, heard=later), schedd=False, seen=later)))
-    assert [(d.task, d.why) for d in result.drains] == [(e.id, "a submit node can run nowhere else")]
+    assert [(d.task, d.why) for d in result.drains] == [(e.id, "a central manager or a submit node waits for its room")]

@@ -1,10 +1,12 @@
 """Offers as the core sees them, what tasks are paid with, TaskInfo, and when offers are asked for."""
 
+import base64
 import itertools
 from dataclasses import replace
 
 import pytest
 from framework_helpers import raw_config
+from htcondor_framework.condor.keys import executor_key
 from htcondor_framework.config import parse
 from htcondor_framework.core.model import Kind, Phase, Role, Size, Task
 from htcondor_framework.demand import FIRST, MOST, SOON, Demand
@@ -96,6 +98,18 @@ def test_never_more_than_the_offer(cpus: list[float]) -> None:
 
 def variables(info: dict) -> dict[str, str]:
     return {v["name"]: v["value"] for v in info["command"]["environment"]["variables"]}
+
+
+def test_each_executor_has_a_key_by_which_it_knows_the_framework() -> None:
+    def key(role: Role, name: str, task_id: str) -> str | None:
+        made = replace(task(role, name, Size(1, 500, 1000)), id=task_id)
+        return variables(task_info(config, made, [])).get("AERIE_SIGNING_KEY")
+
+    config = replace(CONFIG, condor=replace(CONFIG.condor, tokens=("own.token.x",)))
+    one, two = (key(Role.EXECUTOR, "executor", f"demo.executor.{n}") for n in (1, 2))
+    assert one and two and one != two
+    assert base64.b64decode(one) == executor_key(("own.token.x",), "demo.executor.1")
+    assert key(Role.CENTRAL_MANAGER, "central-manager", "demo.central-manager.1") is None
 
 
 def test_a_daemons_task() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from fake_mesos_master import FakeMaster
 from framework_helpers import FakeCondor, FakeStorage, Shell, agents, group, raw_policy, with_shell
+from htcondor_framework.core import cycle
 from htcondor_framework.core.model import Phase
 from htcondor_framework.inbox import TermOver
 from mesos_client import silence
@@ -100,6 +101,26 @@ def test_a_drain_that_fails_is_tried_again_and_said() -> None:
         assert s.running("executor")
 
     with_shell(test, ELASTIC)
+
+
+def test_without_a_collector_executors_are_asked_and_drained_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cycle, "ALONE_AFTER", 0.1)
+
+    async def test(s: Shell, m: FakeMaster) -> None:
+        await s.up(executors=1)
+        (task,) = m.running("demo.executor.")
+        s.condor.claims[task.id] = 1
+        s.condor.silent = True
+        await s.until(lambda: s.s.feed.alone)
+        m.maintain(task.agent.id)
+        await s.until(lambda: task.id in s.condor.draining)
+        assert s.condor.directly == [task.id]
+        await s.until(lambda: task.id in s.s.feed.own)
+        assert task.id in m.tasks
+        s.condor.claims[task.id] = 0
+        await s.until(lambda: task.id not in m.tasks)
+
+    with_shell(test, raw_policy(1), address_of=lambda _: "10.65.0.9")
 
 
 def test_what_is_stored_comes_before_what_is_sent() -> None:

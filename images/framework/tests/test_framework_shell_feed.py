@@ -37,6 +37,8 @@ class FakeDaemons:
         self.log: list[str] = []
         self.go = asyncio.Event()
         self.error: Exception | None = None
+        self.alone = False  # no collector answers
+        self.asked_directly: list[str] = []
 
     async def queue(self) -> Queue | None:
         self.asked += 1
@@ -45,7 +47,7 @@ class FakeDaemons:
         return Queue(time.time(), (group(1),)) if self.asked == 1 else None
 
     async def pool(self) -> Pool | None:
-        return Pool(time.time(), self.startds)
+        return None if self.alone else Pool(time.time(), self.startds)
 
     async def drain(self, startd_name: str, cancel: bool) -> None:
         self.log.append(f"{startd_name} {cancel}")
@@ -53,6 +55,13 @@ class FakeDaemons:
         self.log.append(f"{startd_name} {cancel} done")
         if self.error:
             raise self.error
+
+    async def drain_directly(self, task: str, address: str, cancel: bool) -> None:
+        await self.drain(f"{task} at {address}", cancel)
+
+    async def executor(self, task: str, address: str) -> StartdAd | None:
+        self.asked_directly.append(task)
+        return ad(f"startd of {task}", task=task) if address else None
 
     async def reschedule(self) -> None:
         self.log.append("reschedule")
@@ -103,11 +112,11 @@ def test_no_answer_is_not_an_empty_queue_and_an_error_ends_nothing() -> None:
 
 def test_a_drain_that_hangs_stops_nobody_and_is_not_sent_twice() -> None:
     async def test(feed: Feed, daemons: FakeDaemons, said: list[str]) -> None:
-        feed.drain("t1", "one", False)
-        feed.drain("t1", "one", False)
-        feed.drain("t2", "two", False)
+        feed.drain(task("t1"), "one", False)
+        feed.drain(task("t1"), "one", False)
+        feed.drain(task("t2"), "two", False)
         await until(lambda: len(daemons.log) == 2)
-        feed.drain("t1", "one", True)  # waits for the first: the order counts
+        feed.drain(task("t1"), "one", True)  # waits for the first: the order counts
         asked = daemons.asked
         await until(lambda: daemons.asked > asked + 3)
         assert daemons.log == ["one False", "two False"]
@@ -115,7 +124,7 @@ def test_a_drain_that_hangs_stops_nobody_and_is_not_sent_twice() -> None:
         await until(lambda: feed.drains == 3)
         assert daemons.log.index("one False done") < daemons.log.index("one True")
         daemons.error = RuntimeError("no session")
-        feed.drain("t1", "one", False)
+        feed.drain(task("t1"), "one", False)
         await until(lambda: feed.drains_failed == 1)
         assert said == ["one could not be told to take no new job: no session"]
 
@@ -157,6 +166,39 @@ def test_a_drain_waits_for_the_executors_ad() -> None:
         feed.tell(Plan(tasks=tasks))
         await until(lambda: feed.drains == 2)
         assert {"one False", "two False"} <= set(daemons.log) and "three False" not in daemons.log
+
+    with_feed(test)
+
+
+def test_without_a_collector_executors_are_told_by_themselves() -> None:
+    async def test(feed: Feed, daemons: FakeDaemons, said: list[str]) -> None:
+        daemons.go.set()
+        daemons.startds = (ad("one", task="t1"),)
+        await until(lambda: feed.pool is not None and len(feed.pool.startds) == 1)
+        daemons.alone = True  # what it said last is still known, but it hands out no session
+        asked = daemons.asked
+        await until(lambda: daemons.asked > asked + 3)
+        tasks = {name: task(name, "room", "10.65.0.9") for name in ("t1", "t2")} | {"t3": task("t3", "room")}
+        feed.tell(Plan(drains=tuple(Drain(name, "room") for name in tasks), tasks=tasks))
+        await until(lambda: feed.drains == 2)
+        assert {line for line in daemons.log if line.endswith("done")} == {
+            "t1 at 10.65.0.9 False done",
+            "t2 at 10.65.0.9 False done",
+        }
+        assert feed.drains_failed == 0
+
+    with_feed(test)
+
+
+def test_only_whom_the_plan_names_is_asked_by_himself_and_of_many_all_in_turn() -> None:
+    async def test(feed: Feed, daemons: FakeDaemons, said: list[str]) -> None:
+        tasks = {f"t{n}": task(f"t{n}", "room", "10.65.0.9") for n in range(20)}
+        assert not daemons.asked_directly
+        feed.tell(Plan(asks=tuple(tasks), tasks=tasks))
+        await until(lambda: len(feed.own) == 20)
+        assert set(daemons.asked_directly[:20]) == set(tasks)
+        feed.tell(Plan(asks=("t3", "t4"), tasks={"t3": tasks["t3"], "t4": task("t4", "room")}))
+        await until(lambda: set(feed.own) == {"t3"})  # of t4 nobody knows the address
 
     with_feed(test)
 

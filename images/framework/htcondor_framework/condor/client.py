@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
-import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -13,24 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ..config import CondorConfig
-from ..core.model import Pool, Queue
-from . import configuration, values
+from ..core.model import Pool, Queue, StartdAd
+from . import configuration, tools, values
+from .drains import drain_command, was_heard
+from .executors import Executors
 from .process import Child, HungUp, NoAnswer
+from .tools import CondorError
 
 log = logging.getLogger(__name__)
-_TIMEOUT = 10.0  # seconds for one question, one command
 _VAIN = 15.0  # seconds before a schedd that did not answer is asked again, if it sends no new ad before
-# HTCondor's own time-out of one query: less, so that there is time for a second collector.
-_ENVIRONMENT = {"_CONDOR_QUERY_TIMEOUT": "4", "HOME": "/root"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.@_-]*")
-_UNDER_WAY = "Draining already in progress"
-# Evaluated by the startd for each of its slots, before anything happens: a graceful drain ends jobs whose retirement time is 0.
-_NO_JOB_ENDED = '(MaxJobRetirementTime =!= 0) || (State =!= "Claimed")'
-_REFUSED = "Draining check expression is false"
-
-
-class CondorError(Exception):
-    """A command that HTCondor did not take; says why."""
 
 
 class Condor:
@@ -42,9 +32,10 @@ class Condor:
         config: CondorConfig,
         sites: Sequence[str],
         root: Path = Path("/"),
-        make_child: Callable[[], Child] = lambda: Child(_TIMEOUT, environment=_ENVIRONMENT),
+        make_child: Callable[[], Child] = lambda: Child(tools.TIMEOUT, environment=tools.ENVIRONMENT),
     ) -> None:
         self._sites, self._root = tuple(sites), root
+        self._executors = Executors(config)
         self._collectors = list(config.collectors)
         # One for each kind of daemon: one that is gone, for whose connection the kernel waits, does not keep us from asking the other.
         self._for_collector, self._for_schedd = make_child(), make_child()
@@ -115,47 +106,29 @@ class Condor:
             log.info("%s answers again", who)
 
     async def drain(self, startd_name: str, cancel: bool) -> None:
-        """Tells an executor to take no new job and to let the running ones end, or (`cancel`) to take jobs again. Told twice is as told
-        once. Raises CondorError, after some 10 s at the latest for each collector.
-
-        It is refused where it would end running jobs: a startd (23.9.6) whose drain is cancelled within seconds after the last job's
-        end forgets that jobs may finish (its MaxJobRetirementTime stays 0). A drain without any job puts that right."""
+        """Tells an executor to take no new job and to let the running ones end, or (`cancel`) to take jobs again, by a session that a
+        collector hands out. Raises CondorError, after some 10 s at the latest for each collector."""
         if not _NAME.fullmatch(startd_name):
             raise CondorError(f"{startd_name!r} is no name of a startd")
-        # Not with the bindings: they do not ask the collector for the session that it hands to administrators, and an executor
-        # knows nobody by a token.
-        how = ["-cancel"] if cancel else ["-graceful", "-reason", "framework", "-check", _NO_JOB_ENDED]
+        # Not with the bindings: they do not ask the collector for the session that it hands to administrators.
         problem = ""
         for collector in tuple(self._collectors):
-            status, output = await _run("condor_drain", *how, "-pool", collector, startd_name)
-            if status == 0 or (_UNDER_WAY in output and not cancel):
+            status, output = await tools.run(*drain_command(cancel), "-pool", collector, startd_name)
+            if was_heard(status, output, cancel):
                 return
-            if _REFUSED in output:
-                raise CondorError("it would not let its jobs end; it can be drained when it has none")
-            problem = output
+            problem = tools.one_line(output)
             if "DRAIN_JOBS" in output:  # the startd itself was asked: another collector leads to the same
                 break
         raise CondorError(problem)
 
+    async def drain_directly(self, task: str, address: str, cancel: bool) -> None:
+        """The same without any collector. `address`: IPv4 of the executor's container. Raises CondorError, after some 10 s at the latest."""
+        await self._executors.drain(task, address, cancel)
+
+    async def executor(self, task: str, address: str) -> StartdAd | None:
+        """What an executor says of itself, without any collector; None if it does not answer."""
+        return await self._executors.ad(task, address)
+
     async def close(self) -> None:
         await self._for_collector.close()
         await self._for_schedd.close()
-
-
-async def _run(*command: str) -> tuple[int, str]:
-    """Exit status, and what it said in one line. Raises CondorError if it does not end in time."""
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, **_ENVIRONMENT},
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(_TIMEOUT):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        raise CondorError(f"no answer within {_TIMEOUT:g} s") from None
-    finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    return process.returncode or 0, " ".join(output.decode(errors="replace").split())

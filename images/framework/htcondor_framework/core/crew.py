@@ -25,12 +25,14 @@ _THERE, _AWAY, _FREE = Standing.THERE, Standing.AWAY, SlotState.FREE
 
 @dataclass
 class Member:
-    """One executor. `idle_for`: seconds without a claim, by the pool's data; None if it has one, or nobody knows."""
+    """One executor. `idle_for`: seconds without a claim, by the pool's data; None if it has one, or nobody knows. `own`: its ad is what
+    it said itself, when no collector told of it."""
 
     task: Task
     ad: StartdAd | None
     standing: Standing
     idle_for: float | None = None
+    own: bool = False
 
     @property
     def up(self) -> bool:
@@ -72,6 +74,7 @@ class Crew:
 def muster(cycle: Cycle) -> Crew:
     """Matches records and ads, completes the records of tasks that were taken over, and keeps the timers."""
     by_task, by_address = _ads(cycle)
+    own_ads = {ad.task: ad for ad in cycle.view.own_ads if cycle.now - ad.heard <= FRESH}
     members = []
     for task in list(cycle.tasks.values()):
         if not task.is_executor:
@@ -81,7 +84,10 @@ def muster(cycle: Cycle) -> Crew:
             ad = by_address.get(task.address)
         if ad is not None and not task.seen:
             task = cycle.change(task, seen=True)
-        members.append(Member(task, ad, _standing(cycle, task, ad)))
+        said = own_ads.get(task.id)
+        own = said is not None and (ad is None or said.heard > ad.heard)
+        ad = said if own else ad
+        members.append(Member(task, ad, _standing(cycle, task, ad), own=own))
     members.sort(key=lambda m: m.task.id)
     _complete(cycle, members)
     crew = Crew(members, {}, {})

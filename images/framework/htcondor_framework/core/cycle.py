@@ -9,7 +9,7 @@ from typing import Any
 
 from . import delays
 from .model import Homeless, Offer, Phase, Pool, Queue, Size, Task
-from .view import FRESH, Drain, Kill, Launch, View
+from .view import ALONE_AFTER, FRESH, Drain, Kill, Launch, View
 
 # Seconds. A kill of which nothing is heard is sent again; more than the longest grace.
 KILL_AGAIN = 75.0
@@ -27,7 +27,8 @@ class Room:
 
 @dataclass
 class Cycle:
-    """`queue` and `pool` are the view's if they are fresh enough to decide by, else None. Times are Unix times."""
+    """`queue` and `pool` are the view's if they are fresh enough to decide by, else None. `alone`: no collector answers (any more), so
+    that executors have to be asked and told by themselves. Times are Unix times."""
 
     view: View
     now: float
@@ -43,7 +44,8 @@ class Cycle:
     wake_at: float | None = None
     wants_offers: bool = False
     missing_since: dict[str, float] = field(default_factory=dict)
-    homeless: Homeless | None = None  # a task of ours that finds no room on the only machine that it can run on
+    homeless: Homeless | None = None  # a task of ours that finds no room, and where it is to get it
+    alone: bool = False
 
     @classmethod
     def of(cls, view: View) -> Cycle:
@@ -56,6 +58,7 @@ class Cycle:
             tasks=dict(view.tasks),
             rooms=[Room(offer, offer.room) for offer in view.offers],
             failures=delays.settle(view.memory.failures, now),
+            alone=view.pool is None or now - view.pool.seen > ALONE_AFTER,
         )
 
     def wake(self, when: float) -> None:

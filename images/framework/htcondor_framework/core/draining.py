@@ -26,7 +26,7 @@ _STRENGTH = {
 _TEXT = {
     IDLE: "it has had nothing to do",
     SHARE: "other pools want what is their share",
-    ROOM: "a submit node can run nowhere else",
+    ROOM: "a central manager or a submit node waits for its room",
     SURPLUS: "there are more than the policy wants",
     UPDATE: "what it is made of was changed",
     MAINTENANCE: "its machine goes into maintenance",
@@ -215,7 +215,7 @@ def _drain_on(cycle: Cycle, m: Member) -> None:
     task, ad = m.task, m.ad
     if ad is not None and ad.state in (SlotState.DRAINING, SlotState.DRAINED) and task.drain_asked > 0:
         pool = cycle.pool
-        told = ad.heard > task.drain_asked and pool is not None and pool.seen > task.drain_asked
+        told = ad.heard > task.drain_asked and (m.own or (pool is not None and pool.seen > task.drain_asked))
         if told and ad.state is SlotState.DRAINED and ad.claims == 0:
             why = f"it is drained ({_TEXT.get(task.drain, task.drain)})"
             cycle.say(f"{words(task)} is killed: {why}")

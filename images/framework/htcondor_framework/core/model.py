@@ -274,8 +274,20 @@ class Policy:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """One agent's machine, by its attribute `node`. `room`: what was last offered of it, at `offered` (Unix time; 0 if never)."""
+
+    node: str
+    agent: str
+    attributes: Mapping[str, str]
+    room: Size
+    offered: float
+
+
+@dataclass(frozen=True)
 class Homeless:
-    """A task that can run on one machine only, finds no room there, and has looked for some time. `node`: that agent's attribute."""
+    """A submit node or central manager that found no room for some time, and the machine where it asks for it: the only one on which
+    it can run, or the one that it chose. `node`: that agent's attribute."""
 
     node: str
     size: Size

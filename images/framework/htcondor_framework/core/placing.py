@@ -10,8 +10,9 @@ from .crew import Crew
 from .cycle import Cycle, Room
 from .demand import Demand
 from .filling import Filling, fill
+from .machines import NODE
 from .model import Elastic, Kind, Phase, Placement, Role, Size, Task
-from .roles import EXECUTOR, NODE
+from .roles import EXECUTOR
 from .scaling import batch_at
 from .view import LAUNCH_WITHIN
 

@@ -12,6 +12,7 @@ from . import draining, homes, sharing
 from .crew import Crew, muster, upkeep
 from .cycle import Cycle
 from .fleet import NOT_UP, PAUSED, Fleet, Jobs, launch, look_at_queue, take_back
+from .machines import known_machines, ran_on
 from .model import Size, Task
 from .roles import started, tend_roles
 from .rooms import known_agents, largest_by_place
@@ -30,7 +31,7 @@ def plan(view: View) -> Plan:
     upkeep(cycle, crew)
     agents = known_agents(cycle)
     tend_roles(cycle)
-    homeless, homeless_since = homes.ours(cycle)
+    homeless, homeless_since, asked = homes.ours(cycle)
     homes.keep_free(cycle)
     draining.ordered_drains(cycle, crew)
     made_room = view.memory.made_room if view.paused else homes.make_room(cycle, crew, homeless)
@@ -60,6 +61,7 @@ def plan(view: View) -> Plan:
         wants_offers=cycle.wants_offers,
         decisions=tuple(cycle.decisions),
         waiting=_waiting(cycle, crew, jobs, fleet, known),
+        asks=homes.to_ask(cycle, crew),
         tasks=cycle.tasks,
         us=us,
         memory=Memory(
@@ -73,6 +75,9 @@ def plan(view: View) -> Plan:
             started=started(cycle),
             gave=gave,
             homeless_since=homeless_since,
+            asked=asked,
+            machines=known_machines(cycle),
+            ran_on=ran_on(cycle),
             made_room=made_room,
             missing_since=cycle.missing_since,
         ),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from .cycle import KILL_AGAIN, Cycle, Room
+from .machines import NODE, place_to_ask
 from .model import Homeless, Kind, Phase, Role, Task
 from .rooms import leaving, satisfies
 from .view import LAUNCH_WITHIN, REPLACE_AFTER, RoleTemplate
 
 EXECUTOR = "executor"
-NODE = "node"  # the agents' attribute that names their machine
 LAST_RESORT = 15.0  # seconds that offers of machines that stay have time to come, before one that goes will do
 
 
@@ -136,8 +136,8 @@ def _launch(cycle: Cycle, template: RoleTemplate) -> None:
     room = _room(cycle, template, staying=cycle.now < missing + LAST_RESORT)
     if cycle.view.leaving:
         cycle.wake(missing + LAST_RESORT)
-    if room is None and template.pinned and len(nodes := template.constraints.get(NODE, ())) == 1:
-        cycle.homeless = Homeless(next(iter(nodes)), template.container)
+    if room is None and cycle.homeless is None and (node := _where(cycle, template)):
+        cycle.homeless = Homeless(node, template.container)
     if not cycle.may_launch(template.name):
         cycle.say(f"{template.name} waits a little: its last start failed")
         cycle.wants_offers = True
@@ -166,6 +166,14 @@ def _launch(cycle: Cycle, template: RoleTemplate) -> None:
     cycle.launch(room, task)
     cycle.wake(cycle.now + LAUNCH_WITHIN)
     cycle.say(f"{template.name} is started on {room.offer.hostname}")
+
+
+def _where(cycle: Cycle, template: RoleTemplate) -> str:
+    """The node where it needs room, "" if it may be anywhere among several or nobody knows of any."""
+    if template.pinned:
+        nodes = template.constraints.get(NODE, frozenset())
+        return next(iter(nodes)) if len(nodes) == 1 else ""
+    return place_to_ask(cycle, template)
 
 
 def _room(cycle: Cycle, template: RoleTemplate, staying: bool = False) -> Room | None:

@@ -8,8 +8,12 @@ from .cycle import Cycle, Room
 from .model import Offer, Size
 
 
+def meets(attributes: Mapping[str, str], constraints: Mapping[str, frozenset[str]]) -> bool:
+    return all(attributes.get(name, "") in values for name, values in constraints.items())
+
+
 def satisfies(offer: Offer, constraints: Mapping[str, frozenset[str]]) -> bool:
-    return all(offer.attributes.get(name, "") in values for name, values in constraints.items())
+    return meets(offer.attributes, constraints)
 
 
 def leaving(cycle: Cycle, offer: Offer) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from .model import Neighbour, Offer, Policy, Pool, Queue, Role, Size, Task
+from .model import Machine, Neighbour, Offer, Policy, Pool, Queue, Role, Size, StartdAd, Task
 
 # Seconds.
 FRESH = 60.0  # older data of HTCondor's is no data
+ALONE_AFTER = 15.0  # no collector has answered for so long: executors are asked and told by themselves
 REGISTER_WITHIN = 180.0  # a running executor whose ad never came is killed after this
 REPLACE_AFTER = (
     30.0  # a task on an agent that is away is replaced after this (not the submit node: it is where its spool is)
@@ -66,8 +67,9 @@ class Memory:
     `unseen_since`: since when its ad is missed, both in the time of the pool's data (they stand still without any).
     `queue_seen`, `pool_seen`: `seen` of the last data that was fresh. `agents`: the largest room known of each agent, and its place.
     `started`: roles' names that have run, and "executor". `gave`: executors that were taken away, until when (Unix time) and how
-    large: what they leave may not have been taken up yet. `homeless_since`: since when a task of ours has found no room on the only
-    machine that it can run on, 0 if none. `made_room`: nodes to until when nothing more is drained there for another pool's.
+    large: what they leave may not have been taken up yet. `homeless_since`: since when a submit node or central manager of ours has
+    found no room, 0 if none; `asked`: the node where it asks for it, and since when. `machines`: by node, those known from offers and
+    tasks; `ran_on`: role's name to the node where it was last. `made_room`: nodes to until when nothing more is drained there.
     `missing_since`: roles' names that are to be launched, and "executor" for fixed ones, and since when."""
 
     wanting: int = 0
@@ -80,13 +82,17 @@ class Memory:
     started: frozenset[str] = frozenset()
     gave: Mapping[str, tuple[float, Size]] = field(default_factory=dict)
     homeless_since: float = 0.0
+    asked: tuple[str, float] = ("", 0.0)
+    machines: Mapping[str, Machine] = field(default_factory=dict)
+    ran_on: Mapping[str, str] = field(default_factory=dict)
     made_room: Mapping[str, float] = field(default_factory=dict)
     missing_since: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class View:
-    """Everything known at `now`. `tasks` by id. `queue` and `pool` are None without fresh data. `neighbours`: the other pools.
+    """Everything known at `now`. `tasks` by id. `queue` and `pool` are None without fresh data. `own_ads`: what executors said of
+    themselves, without any collector; those that Plan.asks named. `neighbours`: the other pools.
     `name`: this pool's, the first part of every task's id and what it is called among its neighbours.
     `paused`: nothing new is started and nothing taken away, but for roles that are lost. `drain_sites`: sites that the
     administrator empties; `drain_tasks`: executors that he empties. `leaving`: agents whose machines go into maintenance; `kept`: those
@@ -100,6 +106,7 @@ class View:
     offers: tuple[Offer, ...] = ()
     queue: Queue | None = None
     pool: Pool | None = None
+    own_ads: tuple[StartdAd, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     paused: bool = False
     drain_sites: frozenset[str] = frozenset()
@@ -150,6 +157,7 @@ class Plan:
     """What to do. Offers that no launch names are declined. `wants_offers`: without it offers are suppressed.
 
     `decisions`: what was decided and why, one line each, for people; the same situation gives the same lines.
+    `asks`: executors' tasks that are to be asked for their own ads, since no collector tells of them.
     `tasks`: all records after this cycle (new ones, phases and drains changed), to be stored before anything is sent.
     `wake_at`: when something is due though nothing happens, at the latest."""
 
@@ -159,6 +167,7 @@ class Plan:
     wants_offers: bool = False
     decisions: tuple[str, ...] = ()
     waiting: tuple[Waiting, ...] = ()
+    asks: tuple[str, ...] = ()
     tasks: Mapping[str, Task] = field(default_factory=dict)
     us: Neighbour | None = None
     memory: Memory = Memory()
