@@ -67,7 +67,10 @@ def test_a_machine_that_does_not_answer(
 
 
 class Three(Stacks):
-    """A site that is up, the federation's stack, and a pool."""
+    """A site that is up, the federation's stack, and a pool; of no backend."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
 
     def with_output(self, name: str) -> tuple[str, ...]:
         return ("torino",) if name == "machines" else ()
