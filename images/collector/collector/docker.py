@@ -36,7 +36,7 @@ class _Connection(http.client.HTTPConnection):
 class Docker:
     """Raises OSError or http.client.HTTPException where the engine does not answer, ValueError for what it refuses.
 
-    `get` and what is asked by it are for one thread: its connection is kept. `shell` has a connection of its own each time.
+    `get` and what is asked by it are for one thread: its connection is kept. All else has a connection of its own each time.
     """
 
     def __init__(self, path: str) -> None:
@@ -66,27 +66,41 @@ class Docker:
         found: dict[str, Any] = self.get(f"/containers/{container}/stats?stream=false&one-shot=true")
         return found
 
-    def shell(self, container: str, command: str) -> socket.socket:
-        """Starts a shell in the container that runs the command for each line it gets, which is in `$word`; its input and output."""
-        loop = f"while read -r word; do {command}; s=$?; echo; echo {END} $s; done"
-        return self.start(container, ["sh", "-c", loop])
-
-    def start(self, container: str, command: list[str]) -> socket.socket:
-        """Starts a process in the container; its input and output. It is to end with its input."""
-        connection = _Connection(self._path)
+    def create(self, container: str, command: list[str]) -> str:
+        """A process for the container, which is not started yet; its id. It is to end with its input."""
         body = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": False, "Cmd": command}
-        created = _json(connection, "POST", f"/containers/{quote(container)}/exec", body)
+        created = self._once("POST", f"/containers/{quote(container)}/exec", body)
+        return str(created["Id"])
+
+    def runs(self, process: str) -> bool:
+        """Whether one that was started has not ended, or is still being started. Not if the engine knows nothing of it any more."""
+        try:
+            return bool(self._once("GET", f"/exec/{process}/json")["Running"])
+        except ValueError:
+            return False
+
+    def start(self, process: str) -> socket.socket:
+        """Starts it; its input and output."""
+        connection = _Connection(self._path)
         connection.request(
             "POST",
-            f"{API}/exec/{created['Id']}/start",
+            f"{API}/exec/{process}/start",
             json.dumps({"Detach": False, "Tty": False}),
             {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "tcp"},
         )
         response = connection.getresponse()
         if response.status != 101:
             connection.close()
-            raise ValueError(f"Docker: exec in {container}: {response.status}")
+            raise ValueError(f"Docker: exec: {response.status}")
         return connection.sock  # after 101 it is no HTTP any more, and ours
+
+    def _once(self, method: str, path: str, body: Any = None) -> Any:
+        """Over a connection of its own."""
+        connection = _Connection(self._path)
+        try:
+            return _json(connection, method, path, body)
+        finally:
+            connection.close()
 
 
 def _json(connection: _Connection, method: str, path: str, body: Any = None) -> Any:
@@ -101,11 +115,13 @@ def _json(connection: _Connection, method: str, path: str, body: Any = None) -> 
 
 class Asked:
     """One question that a container answers within `seconds`: `ask()` each time. After a failure the shell is started anew the
-    next time."""
+    next time, but never beside one that has not ended: on a machine too slow to start them in time they would become more and more,
+    until the machine does nothing else."""
 
     def __init__(self, docker: Docker, container: str, command: str, seconds: float = TIME) -> None:
         self._docker, self._container, self._command, self._seconds = docker, container, command, seconds
         self._stream: socket.socket | None = None
+        self._process = ""  # the last that was started
 
     def ask(self, word: str = "") -> str:
         """The command's standard output; `word` (letters, digits and `:`) is its variable of that name. Raises OSError, or ValueError
@@ -114,16 +130,24 @@ class Asked:
             raise ValueError(f"no word for a command: {word!r}")
         try:
             if self._stream is None:
-                self._stream = self._start()
+                if self._process and self._docker.runs(self._process):
+                    raise ValueError(f"{self._container}: what it was asked before has not ended yet")
+                self._process = self._docker.create(self._container, self._words())
+                self._stream = self._docker.start(self._process)
                 self._stream.settimeout(self._seconds)
+                self._begin(self._stream)
             self._stream.sendall(word.encode() + b"\n")
             return self._answer(self._stream)
         except BaseException:
             self.close()
             raise
 
-    def _start(self) -> socket.socket:
-        return self._docker.shell(self._container, self._command)
+    def _words(self) -> list[str]:
+        """The process: a shell that runs the command for each line it gets, which is in `$word`."""
+        return ["sh", "-c", f"while read -r word; do {self._command}; s=$?; echo; echo {END} $s; done"]
+
+    def _begin(self, stream: socket.socket) -> None:
+        """What a new process is told first."""
 
     def close(self) -> None:
         """The shell ends with its input."""
@@ -151,7 +175,7 @@ class Asked:
 
 
 class Program(Asked):
-    """A program of Python that stays in a container, and answers each word as a shell of `Docker.shell` does. Its text comes by its input, not on
+    """A program of Python that stays in a container, and answers each word as the shell does. Its text comes by its input, not on
     its command line, which everybody in the container sees. `before` is a command that starts Python, `called` what the processes' list
     shows of it."""
 
@@ -161,11 +185,12 @@ class Program(Asked):
         super().__init__(docker, container, called, seconds)
         self._text, self._before = text.encode(), before
 
-    def _start(self) -> socket.socket:
+    def _words(self) -> list[str]:
         read = f"import sys; exec(sys.stdin.buffer.read({len(self._text)}))"
-        stream = self._docker.start(self._container, [*self._before, "python3", "-I", "-c", read, self._command])
+        return [*self._before, "python3", "-I", "-c", read, self._command]
+
+    def _begin(self, stream: socket.socket) -> None:
         stream.sendall(self._text)
-        return stream
 
 
 def _exactly(stream: socket.socket, size: int) -> bytes:

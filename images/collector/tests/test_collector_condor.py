@@ -254,7 +254,7 @@ def test_the_reader_gets_no_right_and_no_secret_of_the_container() -> None:
     started: list[list[str]] = []
 
     class Engine:
-        def start(self, container: str, command: list[str]) -> Any:
+        def create(self, container: str, command: list[str]) -> Any:
             started.append(command)
             raise OSError("no engine here")
 

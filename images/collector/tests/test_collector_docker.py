@@ -23,6 +23,7 @@ class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path: str) -> None:
         self.commands: list[list[str]] = []
         self.shells: list[subprocess.Popen[bytes]] = []
+        self.forgotten: set[int] = set()  # shells of which it knows nothing any more
         super().__init__(path, Handler)
 
 
@@ -45,6 +46,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path.endswith("/missing/stats?stream=false&one-shot=true"):
             self._reply(404, {"message": "no such container"})
+        elif "/exec/" in self.path:
+            number = int(self.path.split("/")[-2])
+            if number in self.server.forgotten:
+                self._reply(404, {"message": "no such exec"})
+            else:
+                self._reply(200, {"Running": self.server.shells[number].poll() is None})
         else:
             self._reply(200, [{"path": self.path}])
 
@@ -68,9 +75,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _output(self, output: Any) -> None:
-        while data := os.read(output.fileno(), 1000):  # an answer comes in pieces
-            self.connection.sendall(bytes([1, 0, 0, 0]) + len(data).to_bytes(4, "big") + data)
         with contextlib.suppress(OSError):  # the other end was first
+            while data := os.read(output.fileno(), 1000):  # an answer comes in pieces
+                self.connection.sendall(bytes([1, 0, 0, 0]) + len(data).to_bytes(4, "big") + data)
             self.connection.shutdown(2)
 
 
@@ -125,10 +132,36 @@ def test_a_word_reaches_the_command_and_only_a_plain_one(docker: Docker) -> None
 
 def test_a_command_that_fails_is_an_error_and_asked_anew(docker: Docker, engine: Engine) -> None:
     asked = Asked(docker, "vpn", "false")
-    for _ in range(2):
+    for n in range(2):
         with pytest.raises(ValueError, match="false in vpn: exit 1"):
             asked.ask()
+        engine.shells[n].wait(5)
     assert len(engine.commands) == 2
+
+
+def test_none_is_started_beside_one_that_has_not_ended(docker: Docker, engine: Engine) -> None:
+    """On a machine where each took longer than it was waited for, they became so many that it did nothing else."""
+    asked = Asked(docker, "vpn", "read -r never", 0.2)
+    slow = Asked(docker, "vpn", "exec sleep 60", 0.2)
+    with pytest.raises(TimeoutError):
+        slow.ask()
+    for _ in range(3):
+        with pytest.raises(ValueError, match="vpn: what it was asked before has not ended yet"):
+            slow.ask()
+    with pytest.raises(TimeoutError):  # another question has nothing to do with it
+        asked.ask()
+    assert len(engine.commands) == 2
+    engine.shells[0].kill()
+    engine.shells[0].wait(5)
+    with pytest.raises(TimeoutError):
+        slow.ask()
+    assert len(engine.commands) == 3
+    engine.forgotten.add(2)  # as after the engine's own restart
+    with pytest.raises(TimeoutError):
+        slow.ask()
+    assert len(engine.commands) == 4
+    for shell in engine.shells:
+        shell.kill()
 
 
 def test_a_container_that_ends_is_an_error_and_asked_anew(docker: Docker, engine: Engine) -> None:
