@@ -132,15 +132,19 @@ class Asked:
             if self._stream is None:
                 if self._process and self._docker.runs(self._process):
                     raise ValueError(f"{self._container}: what it was asked before has not ended yet")
-                self._process = self._docker.create(self._container, self._words())
-                self._stream = self._docker.start(self._process)
-                self._stream.settimeout(self._seconds)
-                self._begin(self._stream)
+                self._stream = self._start()
             self._stream.sendall(word.encode() + b"\n")
             return self._answer(self._stream)
         except BaseException:
             self.close()
             raise
+
+    def _start(self) -> socket.socket:
+        self._process = self._docker.create(self._container, self._words())
+        stream = self._docker.start(self._process)
+        stream.settimeout(self._seconds)
+        self._begin(stream)
+        return stream
 
     def _words(self) -> list[str]:
         """The process: a shell that runs the command for each line it gets, which is in `$word`."""
