@@ -166,7 +166,7 @@ APPS = "/v2/apps?" + "&".join(f"embed=apps.{what}" for what in ("counts", "deplo
 
 def ask_marathon(address: str, password: str, ca: str) -> Marathon:
     """A Marathon instance: whom it takes for the leader, and the apps if that is itself."""
-    from .status_http import Failed, Service
+    from .status_http import NO_LEADER, Failed, Service
 
     leader, apps = "", None
     with Service(f"https://{address}:{addresses.MARATHON}", ADMIN, password, ca) as marathon:
@@ -174,8 +174,7 @@ def ask_marathon(address: str, password: str, ca: str) -> Marathon:
             try:
                 leader = str(marathon.get("/v2/leader")["leader"]).partition(":")[0]
             except Failed as error:
-                # Without a leader Marathon answers 404, or as a proxy that finds none.
-                if error.status not in (404, 502, 503, 504):
+                if error.status not in NO_LEADER:
                     raise
             if leader == address:
                 apps = marathon_apps(marathon.get(APPS))

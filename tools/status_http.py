@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 CONNECT, ANSWER = 2, 4  # seconds
+NO_LEADER = (404, 502, 503, 504)  # what Marathon answers without a leader: 404, or as a proxy that finds none
 
 
 class Failed(Exception):

@@ -490,7 +490,7 @@ def test_what_a_cycle_costs(framework: Framework) -> None:
     print(
         f"CPU of one cycle: {child * 1000:.1f} ms in the processes that ask HTCondor, {own * 1000:.1f} ms in the framework's"
     )
-    assert 0 < child + own < 0.3  # ten times what it takes: no process is started for it
+    assert 0 < child + own < 0.03  # of CPU: no process is started for it
 
 
 def test_the_framework_may_read_and_drain_and_no_more(pool: Pool, framework: Framework) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 from collector.buffer import Batch, Buffer
+from collector.docker import Asked, Docker
 from collector.graphite import Sender
 from engine import remove
 from test_service_images import certificate, docker, until
@@ -258,3 +259,37 @@ def test_a_collector_that_nobody_answers_tells_so(graphite: Graphite, images: di
     assert graphite.points("aerie.test.alone.collector.errors.collector", since).popitem()[1] == 0
     docker("stop", "-t", "15", name)
     assert docker("inspect", "-f", "{{.State.ExitCode}}", name).strip() == "0"
+
+
+def test_a_question_is_not_asked_beside_one_that_has_not_ended() -> None:
+    """By the real engine: a process that hangs, is killed, or went with its container."""
+    assert main(["build", "base"]) == 0
+    name = PREFIX + "asked"
+    docker("run", "-d", "--name", name, "--init", f"aerie/base:{image_tags(ROOT)['base']}", "sleep", "infinity")
+    try:
+        asked = Asked(Docker("/run/docker.sock"), name, "exec sleep 600", 0.5)
+
+        def asked_in_vain() -> bool:
+            """Whether it was started, and did not answer."""
+            try:
+                asked.ask()
+            except TimeoutError:
+                return True
+            except (OSError, ValueError):
+                return False
+            raise AssertionError("it answered")
+
+        until(asked_in_vain, 10, "it is asked")
+        for _ in range(3):
+            with pytest.raises(ValueError, match="has not ended yet"):
+                asked.ask()
+        there = [line.split()[0] for line in docker("top", name, "-eo", "pid,args").splitlines() if "sleep 600" in line]
+        assert len(there) == 1
+        end = "for s in /proc/[0-9]*; do grep -q 600 $s/cmdline 2> /dev/null && [ $s != /proc/$$ ] && kill ${s#/proc/}; done; true"
+        docker("exec", name, "sh", "-c", end)
+        until(asked_in_vain, 10, "it is asked anew once that was killed")
+        docker("kill", name)
+        docker("start", name)
+        until(asked_in_vain, 10, "it is asked anew in the container that was started anew")
+    finally:
+        docker("rm", "-f", name)

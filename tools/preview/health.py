@@ -12,14 +12,11 @@ import json
 import re
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-
-import requests
 
 from components.spec import addresses
 from components.spec.loader import read_federation
@@ -28,9 +25,9 @@ from components.spec.model import Federation
 from components.spec.problems import ConfigError, with_lines
 from components.spec.validate import FEDERATION_STACK
 from tools.login import Login, machine_logins
+from tools.status_http import NO_LEADER, Failed, Service
 from tools.status_stacks import PulumiFailed, known_stacks, outputs
 
-from .http import get, said
 from .quorums import Etcd, FrontEnd, Health, Keeper, Master, judge, missing
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,22 +98,23 @@ def ask_machine(login: Login) -> tuple[Etcd | None, Keeper | None, str]:
 
 
 def ask_master(address: str, password: str, ca: str) -> Master:
-    """A Mesos master: whether it leads, and then who is registered. Raises what requests does."""
-    url = f"https://{address}:{addresses.MESOS_MASTER}"
-    metrics = get(f"{url}/metrics/snapshot", "operator", password, ca).json()
-    leads, recovered = metrics.get("master/elected") == 1, metrics.get("registrar/log/recovered", 1) == 1
-    found = get(f"{url}/slaves", "operator", password, ca).json() if leads and recovered else {}
+    """A Mesos master: whether it leads, and then who is registered. Raises Failed."""
+    with Service(f"https://{address}:{addresses.MESOS_MASTER}", "operator", password, ca) as master:
+        metrics = master.get("/metrics/snapshot")
+        leads, recovered = metrics.get("master/elected") == 1, metrics.get("registrar/log/recovered", 1) == 1
+        found = master.get("/slaves") if leads and recovered else {}
     return Master(leads, recovered, frozenset(a["hostname"] for a in found.get("slaves", []) if a.get("active")))
 
 
 def ask_marathon(address: str, password: str, ca: str) -> str:
-    """Whom this instance takes for the leader, "" for none. Raises what requests does."""
-    try:
-        named = get(f"https://{address}:{addresses.MARATHON}/v2/leader", "admin", password, ca).json()["leader"]
-    except requests.HTTPError as error:
-        if error.response is None or error.response.status_code not in (404, 502, 503, 504):
-            raise
-        return ""
+    """Whom this instance takes for the leader, "" for none. Raises Failed."""
+    with Service(f"https://{address}:{addresses.MARATHON}", "admin", password, ca) as marathon:
+        try:
+            named = marathon.get("/v2/leader")["leader"]
+        except Failed as error:
+            if error.status not in NO_LEADER:
+                raise
+            return ""
     return str(named).partition(":")[0]
 
 
@@ -152,10 +150,9 @@ class Watch:
 
     def __call__(self) -> Health:
         found, sites = self.outputs(), self.federation.quorum_sites
-        with tempfile.TemporaryDirectory(prefix="aerie-ca-") as folder, ThreadPoolExecutor(len(sites) or 1) as pool:
-            ca = Path(folder) / "ca.pem"
-            ca.write_text(found[FEDERATION_STACK].get("ca_certificate", ""))
-            asked = {site: pool.submit(self._site, site, str(ca)) for site in sites if "machines" in found[site]}
+        ca = str(found[FEDERATION_STACK].get("ca_certificate", ""))
+        with ThreadPoolExecutor(len(sites) or 1) as pool:
+            asked = {site: pool.submit(self._site, site, ca) for site in sites if "machines" in found[site]}
             told = {site: future.result() for site, future in asked.items()}
         return judge(tuple(sites), {s: told.get(s, FrontEnd(trouble=NOT_UP)) for s in sites})
 
@@ -171,8 +168,10 @@ class Watch:
             def take(part: str, future: Any) -> Any:
                 try:
                     return future.result()
-                except (requests.RequestException, ValueError, KeyError) as error:
-                    trouble[part] = said(error)
+                except (Failed, ValueError, KeyError) as error:
+                    trouble[part] = (
+                        str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"[:160]
+                    )
                     return None
 
             etcd, zookeeper, why = machine.result()

@@ -82,16 +82,19 @@ class Docker:
     def start(self, process: str) -> socket.socket:
         """Starts it; its input and output."""
         connection = _Connection(self._path)
-        connection.request(
-            "POST",
-            f"{API}/exec/{process}/start",
-            json.dumps({"Detach": False, "Tty": False}),
-            {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "tcp"},
-        )
-        response = connection.getresponse()
-        if response.status != 101:
-            connection.close()
-            raise ValueError(f"Docker: exec: {response.status}")
+        try:
+            connection.request(
+                "POST",
+                f"{API}/exec/{process}/start",
+                json.dumps({"Detach": False, "Tty": False}),
+                {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "tcp"},
+            )
+            response = connection.getresponse()
+            if response.status != 101:
+                raise ValueError(f"Docker: exec: {response.status}")
+        except BaseException:
+            connection.close()  # so that the process, should it start yet, ends with its input
+            raise
         return connection.sock  # after 101 it is no HTTP any more, and ours
 
     def _once(self, method: str, path: str, body: Any = None) -> Any:

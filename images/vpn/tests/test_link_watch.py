@@ -155,7 +155,9 @@ def test_status_is_told_to_whoever_connects(program: Path) -> None:
         command = [str(program), "run", name, str(vpn), "routes"]
         watch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
+            deadline = time.monotonic() + 10
             while not (folder / "status.sock").exists():
+                assert time.monotonic() < deadline, "it does not listen"
                 if watch.poll() is not None:
                     said = watch.communicate()[1]
                     assert "cannot ping" in said, said
