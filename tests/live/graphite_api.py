@@ -21,6 +21,7 @@ class Graphite:
 
     url: str
     session: requests.Session
+    federation: str = NAME
 
     def ask(self, path: str, **data: Any) -> Any:
         answer = self.session.post(self.url + path, data=data, timeout=20)
@@ -28,14 +29,18 @@ class Graphite:
         return answer.json()
 
     def names(self, site: str) -> list[str]:
-        prefix = f"aerie.{NAME}.{site}."
+        prefix = f"aerie.{self.federation}.{site}."
         return [n.removeprefix(prefix) for n in self.ask("/metrics/index.json") if n.startswith(prefix)]
 
     def values(self, pattern: str, minutes: int = 3) -> dict[str, list[float]]:
         """What came of each series lately, by name without federation: SITE.NAME."""
-        series = self.ask("/render", target=f"aerie.{NAME}.{pattern}", format="json", **{"from": f"-{minutes}min"})
+        series = self.ask(
+            "/render", target=f"aerie.{self.federation}.{pattern}", format="json", **{"from": f"-{minutes}min"}
+        )
         return {
-            each["target"].removeprefix(f"aerie.{NAME}."): [v for v, _ in each["datapoints"] if v is not None]
+            each["target"].removeprefix(f"aerie.{self.federation}."): [
+                v for v, _ in each["datapoints"] if v is not None
+            ]
             for each in series
         }
 
@@ -44,7 +49,9 @@ class Graphite:
 
     def gaps(self, pattern: str, since: float) -> dict[str, float]:
         """The longest time without a value since then, s, of each series; the last 20 s, which may be on their way, apart."""
-        series = self.ask("/render", target=f"aerie.{NAME}.{pattern}", format="json", **{"from": str(int(since))})
+        series = self.ask(
+            "/render", target=f"aerie.{self.federation}.{pattern}", format="json", **{"from": str(int(since))}
+        )
         out = {}
         for each in series:
             points = [at for value, at in each["datapoints"] if value is not None]
@@ -64,7 +71,7 @@ def logged_in(farm: Farm, folder: Path, user: str, password: str) -> Iterator[re
         yield session
 
 
-def graphite_of(farm: Farm, folder: Path) -> Iterator[Graphite]:
+def graphite_of(farm: Farm, folder: Path, federation: str = NAME) -> Iterator[Graphite]:
     """As its viewer."""
     with logged_in(farm, folder, "viewer", "graphite") as session:
-        yield Graphite(farm.outputs("torino")["graphite_url"], session)
+        yield Graphite(farm.outputs("torino")["graphite_url"], session, federation)

@@ -7,6 +7,7 @@ Needs a Docker engine.  Images that are missing are built.  Everything made here
 from __future__ import annotations
 
 import io
+import socket
 import subprocess
 import tarfile
 import time
@@ -226,7 +227,7 @@ def test_when_a_program_ends_so_does_the_container(graphite: Graphite) -> None:
 
 
 def test_a_collector_that_nobody_answers_tells_so(graphite: Graphite, images: dict[str, str], tmp_path: Path) -> None:
-    """Alone on its network: each of its sources fails, and Graphite hears of that every second."""
+    """Alone on its network, with an engine that hangs: each of its sources fails, and Graphite hears of that every second."""
     certificate(tmp_path, "client", "collector")
     for secret in ("operator", "admin"):
         (tmp_path / secret).write_text("x\n")
@@ -234,8 +235,14 @@ def test_a_collector_that_nobody_answers_tells_so(graphite: Graphite, images: di
     told = {"FEDERATION": "test", "SITE": "alone", "ADDRESS": "10.99.63.20", "LAN": SUBNET, "QUORUM": "yes",
             "MEMBERS": "10.99.63.20", "GRAPHITE": f"{ADDRESS}:2004", "INTERVAL": "1"}  # fmt: skip
     volume = files("collector-files", tmp_path, images["collector"])
+    hangs = tmp_path / "docker.sock"
+    engine = socket.socket(socket.AF_UNIX)
+    engine.bind(str(hangs))
+    engine.listen(128)
+    hangs.chmod(0o666)
     docker(
         *("run", "-d", "--name", name, "--network", PREFIX + "net", "--ip", told["ADDRESS"], "--memory", "128m"),
+        *("-v", f"{hangs}:/run/docker.sock"),
         *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only"),
         *("-v", f"{volume}:/etc/aerie/collector:ro", "--tmpfs", "/var/lib/collector"),
         *(word for key, value in told.items() for word in ("-e", f"COLLECTOR_{key}={value}")),
@@ -257,7 +264,8 @@ def test_a_collector_that_nobody_answers_tells_so(graphite: Graphite, images: di
         target = f"aerie.test.alone.collector.errors.{source}"
         until(lambda t=target: max(graphite.points(t, since).values(), default=0) > 0, 30, f"{source} has errors")  # type: ignore[misc]
     assert graphite.points("aerie.test.alone.collector.errors.collector", since).popitem()[1] == 0
-    docker("stop", "-t", "15", name)
+    docker("stop", "-t", "15", name)  # it does not wait for what it asked last
+    engine.close()
     assert docker("inspect", "-f", "{{.State.ExitCode}}", name).strip() == "0"
 
 

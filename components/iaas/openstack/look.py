@@ -149,7 +149,7 @@ def _look(connection: Connection, site: str, stack: SiteStack, federation: Feder
             by_network.setdefault(s.network_id, []).append(IPv4Network(s.cidr))
     return Facts(
         flavors={f.name: Flavor(f.vcpus, f.ram, f.disk) for f in connection.compute.flavors()},
-        images={i.name: _image(i) for i in connection.image.images() if i.name},
+        images=_images(connection.image.images()),
         networks={
             n.name: CloudNetwork(
                 bool(n.is_router_external), n.mtu or 0, n.project_id == project, tuple(by_network.get(n.id, ()))
@@ -171,6 +171,11 @@ def _storage_zones(connection: Connection) -> Iterable[Any]:
     storage: Any = connection.block_storage  # of any version
     zones: Iterable[Any] = storage.availability_zones()
     return zones
+
+
+def _images(found: Iterable[Any]) -> dict[str, Image]:
+    """By name; of several of one name the newest, which is the one that machines boot."""
+    return {each.name: _image(each) for each in sorted(found, key=lambda each: str(each.created_at)) if each.name}
 
 
 def _image(image: Any) -> Image:

@@ -15,7 +15,10 @@ import socket
 from typing import Any
 from urllib.parse import quote
 
-TIME = 6.0  # seconds for one answer
+TIME = 6.0  # seconds for one answer of the engine
+# Seconds for a process to start, and to answer. A round does not wait for that long, but hears it in the end (rounds.py); to give up
+# sooner, and to begin anew, would keep a machine that is too busy to answer even busier.
+PATIENCE = 60.0
 API = "/v1.41"
 END = "@@aerie"  # starts the line after an answer: END exit-status
 LABEL = "aerie.service"
@@ -23,13 +26,13 @@ MOST = 16_000_000  # bytes of one answer
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("docker", timeout=TIME)
-        self._path = path
+    def __init__(self, path: str, seconds: float = TIME) -> None:
+        super().__init__("docker", timeout=seconds)
+        self._path, self._seconds = path, seconds
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(TIME)
+        self.sock.settimeout(self._seconds)
         self.sock.connect(self._path)
 
 
@@ -81,7 +84,7 @@ class Docker:
 
     def start(self, process: str) -> socket.socket:
         """Starts it; its input and output."""
-        connection = _Connection(self._path)
+        connection = _Connection(self._path, PATIENCE)
         try:
             connection.request(
                 "POST",
@@ -99,7 +102,7 @@ class Docker:
 
     def _once(self, method: str, path: str, body: Any = None) -> Any:
         """Over a connection of its own."""
-        connection = _Connection(self._path)
+        connection = _Connection(self._path, PATIENCE)
         try:
             return _json(connection, method, path, body)
         finally:
@@ -121,7 +124,7 @@ class Asked:
     next time, but never beside one that has not ended: on a machine too slow to start them in time they would become more and more,
     until the machine does nothing else."""
 
-    def __init__(self, docker: Docker, container: str, command: str, seconds: float = TIME) -> None:
+    def __init__(self, docker: Docker, container: str, command: str, seconds: float = PATIENCE) -> None:
         self._docker, self._container, self._command, self._seconds = docker, container, command, seconds
         self._stream: socket.socket | None = None
         self._process = ""  # the last that was started
@@ -187,7 +190,7 @@ class Program(Asked):
     shows of it."""
 
     def __init__(
-        self, docker: Docker, container: str, text: str, called: str, before: tuple[str, ...], seconds: float = TIME
+        self, docker: Docker, container: str, text: str, called: str, before: tuple[str, ...], seconds: float = PATIENCE
     ) -> None:
         super().__init__(docker, container, called, seconds)
         self._text, self._before = text.encode(), before

@@ -6,7 +6,7 @@ from typing import Any
 
 import requests
 
-TIME = (2.0, 6.0)  # seconds to connect, and to answer
+TIME = (5.0, 6.0)  # seconds to connect, with the TLS handshake, and to answer
 
 
 class Web:

@@ -1,4 +1,5 @@
-"""One round: every source is asked at the same time, and who has not answered at the deadline is an error of that source alone."""
+"""One round: every source is asked at the same time, and who has not answered at the deadline is an error of that source alone. What
+it answers later is told in the round after: on a machine that is slow for a while, or for good, there are fewer values, not none."""
 
 from __future__ import annotations
 
@@ -24,23 +25,27 @@ class Rounds:
         self.errors: dict[str, int] = {source.name: 0 for source in sources}
 
     def ask(self) -> dict[str, float]:
-        """The values that came in time."""
+        """The values that came in time, and those that have come since the round before."""
         started = time.monotonic()
-        late = []
-        for source in self._sources:
-            before = self._asked.get(source.name)
-            if before is not None and not before.done():
-                late.append(source.name)
-                continue
-            self._asked[source.name] = self._threads.submit(source.read)
-        wait([f for name, f in self._asked.items() if name not in late], timeout=self._deadline)
         values: dict[str, float] = {}
+        told = set()
+        waited_for = []
         for source in self._sources:
-            asked = self._asked[source.name]
-            if source.name in late or not asked.done():
-                self._failed(source.name, 1, f"no answer in {self._deadline:g} s")
+            before = self._asked.pop(source.name, None)
+            if before is not None and not before.done():
+                self._asked[source.name] = before  # it is not asked again, nor waited for
                 continue
-            values |= self._taken(source.name, asked)
+            if before is not None:
+                values |= self._taken(source.name, before)
+                told.add(source.name)
+            self._asked[source.name] = self._threads.submit(source.read)
+            waited_for.append(self._asked[source.name])
+        wait(waited_for, timeout=self._deadline)
+        for source in self._sources:
+            if self._asked[source.name].done():
+                values |= self._taken(source.name, self._asked.pop(source.name))
+            elif source.name not in told:
+                self._failed(source.name, 1, f"no answer in {self._deadline:g} s")
         values["collector.seconds"] = time.monotonic() - started
         values |= {f"collector.errors.{name}": float(count) for name, count in self.errors.items()}
         return values

@@ -57,9 +57,36 @@ def test_one_that_hangs_costs_the_deadline_and_is_not_asked_again_before_it_answ
     assert rounds.ask()["collector.errors.etcd"] == 2 and hanging.times == 1
     hanging.go_on.set()
     assert not wait([rounds._asked["etcd"]], 5).not_done
-    assert rounds.ask()["etcd.keys"] == 1 and hanging.times == 2, (
-        "what came late is thrown away, what comes now is told"
-    )
+    assert rounds.ask()["etcd.keys"] == 1 and hanging.times == 2
+
+
+class Slow:
+    """Answers its questions when told to, each with its number."""
+
+    name = "etcd"
+
+    def __init__(self) -> None:
+        self.may, self.times = threading.Semaphore(0), 0
+
+    def read(self) -> dict[str, float]:
+        self.times += 1
+        number = self.times
+        assert self.may.acquire(timeout=30)
+        return {"etcd.keys": float(number)}
+
+
+def test_what_comes_late_is_told_in_the_round_after_unless_there_is_newer() -> None:
+    slow = Slow()
+    rounds = Rounds([slow], 0.2)
+    answers = []
+    for _ in range(3):
+        answers.append(rounds.ask())
+        slow.may.release()
+        assert not wait([rounds._asked["etcd"]], 5).not_done
+    assert [(a.get("etcd.keys"), a["collector.errors.etcd"]) for a in answers] == [(None, 1), (1, 1), (2, 1)]
+    slow.may.release()  # and now it is quick again: the third answer is there already, the fourth comes in time
+    found = rounds.ask()
+    assert (found["etcd.keys"], found["collector.errors.etcd"]) == (4, 1)
 
 
 def test_what_part_of_a_source_says_is_told() -> None:

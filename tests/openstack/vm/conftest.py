@@ -22,13 +22,12 @@ import two_sites
 import wan
 from federation import ROOT, farm_at
 from guest import guest_images
-from two_sites import HOME_SITE, NAME, POOL, SITE, TwoSites
+from two_sites import HOME_SITE, NAME, POOL, SITE, UP_SECONDS, TwoSites
 
 from tests.openstack.all_in_one import AllInOne
 from tests.openstack.fixtures import connect
 
 CLOUD = "aerie-openstack-vm"
-UP_SECONDS = 5400  # emulated, on two cores that others use as well
 TRIES = 3
 
 
@@ -68,8 +67,8 @@ def cloud(request: pytest.FixtureRequest, folder: Path) -> Iterator[AllInOne]:
     """An OpenStack whose servers are machines, and whose floating IPs are of the federation's wan."""
     made = AllInOne(folder / "cloud", CLOUD, "qemu")
     try:
+        made.images = guest_images(made.build())
         if not request.config.getoption("--at"):
-            made.images = guest_images(made.build())
             with timed("OpenStack ready"):
                 made.start()
             admin = connect(made, "aio-admin")

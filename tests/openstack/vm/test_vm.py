@@ -4,15 +4,34 @@ tell what holds even where a step above takes longer than anybody waits."""
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from federation import wait_for
+from graphite_api import graphite_of
+from guest import mirror
 from provider import docker_over_ssh
-from two_sites import AGENT, AGENT_ADDRESS, FRONT_END, HOME_SITE, LANS, POOL, SITE, SPOOL_GB, TwoSites
+from two_sites import (
+    AGENT,
+    AGENT_ADDRESS,
+    FRONT_END,
+    HOME_SITE,
+    IMAGE,
+    LANS,
+    NAME,
+    POOL,
+    SITE,
+    SPOOL_GB,
+    UP_SECONDS,
+    TwoSites,
+)
 
 from components.batch.mesos_client import Mesos
 from components.iaas.cloud_init import DOCKER_VOLUMES, METADATA, READY
+from tests.openstack.all_in_one import AllInOne
+from tests.openstack.fixtures import connect
 from tools import jobs
 from tools.status_probe import bgp_sessions
 
@@ -20,7 +39,7 @@ pytestmark = pytest.mark.live
 
 MACHINES = (FRONT_END, AGENT)
 MTU = 1380  # of containers: federation.yaml's default
-SERVICES = {FRONT_END: {"vpn", "calico", "mesos-agent"}, AGENT: {"calico", "mesos-agent"}}
+SERVICES = {FRONT_END: {"vpn", "calico", "mesos-agent", "collector"}, AGENT: {"calico", "mesos-agent"}}
 HOME_FRONT_END = LANS.replace(".0.0/16", ".1.10")
 PISA_FRONT_END = LANS.replace(".0.0/16", ".2.10")
 SECONDS = 900
@@ -171,6 +190,38 @@ def test_mesos_knows_both_agents(machines: TwoSites) -> None:
     wait_for("both agents", lambda: of_pisa() == [PISA_FRONT_END, AGENT_ADDRESS], SECONDS, 5)
 
 
+# -- what is measured
+
+
+def test_what_pisa_measures_is_kept_at_torino(machines: TwoSites, tmp_path: Path) -> None:
+    wanted = {
+        "collector.connected",
+        f"vpn.{HOME_SITE}.up",
+        *(f"bgp.peers.{peer.replace('.', '_')}.up" for peer in (HOME_FRONT_END, AGENT_ADDRESS)),
+        *(f"machines.{machine}.registered" for machine in MACHINES),
+    }
+    with contextmanager(graphite_of)(machines.farm, tmp_path, NAME) as graphite:
+
+        def all_well() -> bool:
+            last = {name: graphite.last(f"{SITE}.{name}").get(f"{SITE}.{name}") for name in wanted}
+            assert set(last.values()) == {1.0}, last
+            return True
+
+        wait_for("the site's metrics", all_well, SECONDS, 5)
+        for pattern in ("collector.*", "collector.errors.*", "machines.*.load"):
+            for name, value in graphite.last(f"{SITE}.{pattern}").items():
+                print(name, value)
+
+
+def test_no_process_is_left_over_in_a_container(machines: TwoSites) -> None:
+    """What asks them, however slow the machine, ends before the same is asked again."""
+    for machine in MACHINES:
+        for container in sorted(SERVICES[machine]):
+            running = machines.on(machine, f"docker top {container} -eo args").splitlines()[1:]
+            twice = {line: running.count(line) for line in running if "status" in line or "birdc" in line}
+            assert all(number == 1 for number in twice.values()), twice
+
+
 # -- a pool
 
 
@@ -215,3 +266,49 @@ def test_the_data_volume_is_there_before_docker_after_a_reboot(machines: TwoSite
     wait_for("the services", lambda: services(machines, FRONT_END) == SERVICES[FRONT_END], SECONDS, 5)
     assert f"-A PREROUTING -d {METADATA}/32 -j DROP" in machines.on(FRONT_END, "iptables -t raw -S PREROUTING")
     wait_for("the agent's way", lambda: machines.try_on(AGENT, reach_home()).returncode == 0, SECONDS, 5)
+
+
+# -- a machine that is made anew
+
+
+def newer_image(cloud: AllInOne) -> None:
+    """The next release of the image that the file names: Docker is not in it, but in the package source that it has."""
+    project, folder = connect(cloud, "aio"), cloud.images
+    assert folder is not None
+    before = project.image.find_image(IMAGE, ignore_missing=False)
+    project.create_image(
+        IMAGE,
+        filename=str(folder / "plain.qcow2"),
+        disk_format="qcow2",
+        container_format="bare",
+        wait=True,
+        allow_duplicates=True,
+        meta={name: before.properties[name] for name in ("kernel_id", "ramdisk_id")}
+        | {"os_command_line": before.os_command_line},
+    )
+
+
+def test_a_front_end_made_anew_has_its_data_and_the_newer_image(pool: TwoSites, cloud: AllInOne) -> None:
+    pool.on(
+        FRONT_END,
+        "docker volume create moves > /dev/null; echo mine > $(docker volume inspect -f '{{.Mountpoint}}' moves)/file",
+    )
+    before, agent = (pool.on(each, "cat /etc/machine-id") for each in MACHINES)
+    newer_image(cloud)
+    assert pool.farm.preview(SITE) == {}, "a newer image alone makes no machine anew"
+    assert cloud.images is not None
+    with mirror(cloud.images) as fetched:
+        pool.farm.shell(
+            f"pulumi up -s {SITE} --yes --skip-preview --non-interactive --color never --replace '**:Instance::{FRONT_END}'",
+            UP_SECONDS,
+        )
+    assert any(name.startswith("docker.io_") for name in fetched), fetched
+    assert pool.on(FRONT_END, "cat /etc/machine-id") != before
+    assert pool.on(AGENT, "cat /etc/machine-id") == agent
+    assert pool.on(FRONT_END, f"cat {DOCKER_VOLUMES}/moves/_data/file") == "mine\n"
+    assert services(pool, FRONT_END) == SERVICES[FRONT_END]
+    assert pool.farm.preview(SITE) == {}
+    # The agent, that had lost its way to the masters meanwhile, works on.
+    user = pool.user()
+    (ran,) = jobs.wait(user, jobs.submit(user, 1, 5, "after-the-front-end"), 1, SECONDS, lambda done: None)
+    assert (ran.exit_code, jobs.sites_of(user)[ran.host]) == (0, SITE)

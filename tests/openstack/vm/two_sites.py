@@ -20,6 +20,8 @@ FRONT_END, AGENT = f"{SITE}-front-end", f"{SITE}-agent-1"
 # Other networks than those of a federation that is up, and of the other tests.
 LANS, WAN, CONTAINERS, FIXED = "10.101.0.0/16", IPv4Network("10.102.0.0/24"), "10.103.0.0/16", "10.104.0.0/24"
 LAN, AGENT_ADDRESS = "10.101.2.0/24", "10.101.2.11"
+IMAGE = "debian-13"
+UP_SECONDS = 5400  # emulated, on two cores that others use as well
 FLAVOR = {"name": "vm.test", "vcpus": 2, "ram": 1536, "disk": 12}
 SPOOL_GB, SSH_PORT = 3, 2222
 # Limits of time that an emulated machine does not keep, in the clone only: file, text, text instead.
@@ -57,11 +59,11 @@ def stack_files() -> dict[str, dict[str, Any]]:
     """The stacks' configuration, by stack, keys without their prefix."""
     cloud = {
         "cloud": "aio",
-        "image": "debian-13",
+        "image": IMAGE,
         "flavor": FLAVOR["name"],
         "external_network": "public",
         "operators": [str(WAN)],
-        "volume_size": 0,  # this Nova boots a file system with a kernel beside it, not a volume
+        "volume_size": FLAVOR["disk"],
         "spool_volume": SPOOL_GB,
         "anti_affinity": "none",
     }
