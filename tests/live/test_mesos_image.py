@@ -537,3 +537,17 @@ def test_flags_that_would_be_ignored_are_refused(flag: str, words: str) -> None:
 def test_agent_refuses_other_containerizers() -> None:
     words = ("mesos-agent", "--master=1.2.3.4:5050", "--containerizers=docker,mesos", "--work_dir=/tmp/work")
     assert "give docker" in sh("docker", "run", "--rm", image("mesos"), *words, check=False)
+
+
+def test_the_clients_version_is_known_without_the_client() -> None:
+    """So the agent hears it in time on a machine of any speed; all else is the client's to answer, a task's own `--version` too."""
+    docker = "/usr/libexec/mesos/docker-for-mesos"
+    ask = f"""set -e
+        {docker} -H unix:///nowhere --version
+        mv /usr/bin/docker /usr/bin/away
+        {docker} -H unix:///nowhere --version
+        {docker} --version
+        ! {docker} -H unix:///nowhere run --name x image --version"""
+    itself = sh("docker", "run", "--rm", image("mesos"), "docker", "--version")
+    assert itself.startswith("Docker version ")
+    assert sh("docker", "run", "--rm", image("mesos"), "sh", "-c", ask) == itself * 3

@@ -19,7 +19,7 @@ from openstack.connection import Connection
 
 from tests.openstack.all_in_one import AllInOne
 from tests.openstack.fixtures import connect, openstack_cloud
-from tests.openstack.site import LAN, NAME, PREFIX, SITE, CloudSite, make_site, write
+from tests.openstack.site import LAN, NAME, NO_MACHINES, PREFIX, SITE, CloudSite, make_site, write
 
 __all__ = ["openstack_cloud"]
 pytestmark = pytest.mark.live
@@ -345,6 +345,30 @@ def test_another_flavor_is_another_machine_with_the_same_data(there: CloudSite) 
     (ip,) = there.project.network.ips()
     assert ip.floating_ip_address == there.endpoint and ip.port_id
     assert there.preview() == {}
+
+
+def test_a_newer_image_is_for_machines_that_are_made_anew(there: CloudSite) -> None:
+    there.cloud(**LARGER)
+    image = there.project.image
+    before, old = there.servers(), image.find_image("aerie-test-image", ignore_missing=False)
+    there.project.create_image(
+        old.name, data=b"y" * 1024, disk_format="raw", container_format="bare", wait=True, allow_duplicates=True
+    )
+    new = next(i for i in image.images(name=old.name) if i.id != old.id)
+    try:
+        assert there.preview() == {}
+        there.pulumi(f"up --yes --skip-preview --replace '**:Instance::{SITE}-agent-1' {NO_MACHINES}")
+        after = there.servers()
+        assert after["agent-1"].id != before["agent-1"].id and after["front-end"].id == before["front-end"].id
+        booted = {
+            volume.attachments[0]["server_id"]: volume.volume_image_metadata["image_id"]
+            for volume in there.project.block_storage.volumes()
+            if not volume.name and volume.attachments  # the old one's may be on its way out yet
+        }
+        assert booted == {after["agent-1"].id: new.id, after["front-end"].id: old.id}
+        assert there.preview() == {}
+    finally:
+        image.delete_image(new)
 
 
 def test_what_was_deleted_by_hand_is_restored(there: CloudSite) -> None:

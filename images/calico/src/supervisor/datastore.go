@@ -14,12 +14,17 @@ import (
 	"github.com/projectcalico/calico/libcalico-go/lib/options"
 )
 
-// until tries again, with growing pauses, until it works or the context ends; it says why it waits,
+// What the first attempt at something has, and what the last ones have: on a machine that is too slow for the one, to try the same
+// for ever would keep it busy and lead to nothing.
+const firstLimit, longestLimit = 10 * time.Second, time.Minute
+
+// until tries again, with growing pauses and more time, until it works or the context ends; it says why it waits,
 // once for each reason.
 func until(ctx context.Context, what string, do func(context.Context) error) error {
-	said := ""
+	said, limit := "", firstLimit
 	for pause := 500 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		short, cancel := context.WithTimeout(ctx, 10*time.Second)
+		short, cancel := context.WithTimeout(ctx, limit)
+		limit = nextLimit(limit)
 		err := do(short)
 		cancel()
 		if err == nil {
@@ -36,6 +41,8 @@ func until(ctx context.Context, what string, do func(context.Context) error) err
 		}
 	}
 }
+
+func nextLimit(limit time.Duration) time.Duration { return min(2*limit, longestLimit) }
 
 func answers(c clientv3.Interface) func(context.Context) error {
 	return func(ctx context.Context) error {

@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -100,6 +102,32 @@ func TestNextPause(t *testing.T) {
 	}
 	if p := nextPause(longestWait, 2*steady); p != firstPause {
 		t.Error(p)
+	}
+}
+
+func TestAttemptsGetMoreTimeUpToAMinute(t *testing.T) {
+	limits := []time.Duration{}
+	for limit := firstLimit; len(limits) < 5; limit = nextLimit(limit) {
+		limits = append(limits, limit/time.Second)
+	}
+	if fmt.Sprint(limits) != fmt.Sprint([]time.Duration{10, 20, 40, 60, 60}) {
+		t.Error(limits)
+	}
+}
+
+// An attempt that takes longer than the first limit comes to its end.
+func TestUntilWaitsForWhatIsSlow(t *testing.T) {
+	seen := []time.Duration{}
+	err := until(context.Background(), "slow", func(ctx context.Context) error {
+		end, _ := ctx.Deadline()
+		seen = append(seen, time.Until(end).Round(time.Second))
+		if len(seen) < 2 {
+			return context.DeadlineExceeded
+		}
+		return nil
+	})
+	if err != nil || len(seen) != 2 || seen[1] <= seen[0] {
+		t.Error(err, seen)
 	}
 }
 
