@@ -283,8 +283,7 @@ def newer_image(cloud: AllInOne) -> None:
         container_format="bare",
         wait=True,
         allow_duplicates=True,
-        meta={name: before.properties[name] for name in ("kernel_id", "ramdisk_id")}
-        | {"os_command_line": before.os_command_line},
+        meta={name: getattr(before, name) for name in ("kernel_id", "ramdisk_id", "os_command_line")},
     )
 
 
