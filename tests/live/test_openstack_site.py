@@ -349,6 +349,7 @@ def test_another_flavor_is_another_machine_with_the_same_data(there: CloudSite) 
 
 def test_a_newer_image_is_for_machines_that_are_made_anew(there: CloudSite) -> None:
     there.cloud(**LARGER)
+    there.up()  # as the test before left it
     image = there.project.image
     before, old = there.servers(), image.find_image("aerie-test-image", ignore_missing=False)
     there.project.create_image(

@@ -67,6 +67,10 @@ def test_cloud_init_ran_all_of_the_user_data(machines: TwoSites, machine: str) -
     assert "ConfigDrive" in said
 
 
+def test_machines_are_not_each_other(machines: TwoSites) -> None:
+    assert len({machines.on(machine, "cat /etc/machine-id") for machine in MACHINES}) == len(MACHINES)
+
+
 @pytest.mark.parametrize("machine", MACHINES)
 def test_the_pinned_host_key_is_the_only_one(machines: TwoSites, machine: str) -> None:
     """That ssh let us in says that it is the right one; no other may be there to be led to."""
@@ -275,7 +279,7 @@ def newer_image(cloud: AllInOne) -> None:
     """The next release of the image that the file names: Docker is not in it, but in the package source that it has."""
     project, folder = connect(cloud, "aio"), cloud.images
     assert folder is not None
-    before = project.image.find_image(IMAGE, ignore_missing=False)
+    before = next(project.image.images(name=IMAGE))
     project.create_image(
         IMAGE,
         filename=str(folder / "plain.qcow2"),
