@@ -7,8 +7,9 @@ from typing import Any
 import keystoneauth1.exceptions as keystone
 import pytest
 from openstack.exceptions import HttpException
+from openstack.image.v2.image import Image as CloudImage
 
-from components.iaas.openstack.look import AUTH, OTHER, CloudError, connect, plain, settings
+from components.iaas.openstack.look import AUTH, OTHER, CloudError, connect, images, plain, settings
 from components.spec.model import OpenStack
 
 CLOUD = OpenStack(image="i", flavor="f", external_network="e", operators=["192.0.2.0/24"])
@@ -109,3 +110,13 @@ def test_credentials_that_are_not_there(tmp_path: Any, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CloudError, match="the credentials are not complete: Cloud nowhere was not found"):
         connect({"cloud": "nowhere"})
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_of_several_images_of_one_name_the_newest_is_judged(newest_first: bool) -> None:
+    found = [
+        CloudImage(name="debian-13", created_at=f"2026-{month}-01T00:00:00Z", min_disk=int(month), status="active")
+        for month in ("09", "11", "10")
+    ]
+    found.sort(key=lambda each: str(each.created_at), reverse=newest_first)
+    assert images(found)["debian-13"].min_disk == 11

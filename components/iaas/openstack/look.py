@@ -149,7 +149,7 @@ def _look(connection: Connection, site: str, stack: SiteStack, federation: Feder
             by_network.setdefault(s.network_id, []).append(IPv4Network(s.cidr))
     return Facts(
         flavors={f.name: Flavor(f.vcpus, f.ram, f.disk) for f in connection.compute.flavors()},
-        images=_images(connection.image.images()),
+        images=images(connection.image.images()),
         networks={
             n.name: CloudNetwork(
                 bool(n.is_router_external), n.mtu or 0, n.project_id == project, tuple(by_network.get(n.id, ()))
@@ -173,7 +173,7 @@ def _storage_zones(connection: Connection) -> Iterable[Any]:
     return zones
 
 
-def _images(found: Iterable[Any]) -> dict[str, Image]:
+def images(found: Iterable[Any]) -> dict[str, Image]:
     """By name; of several of one name the newest, which is the one that machines boot."""
     return {each.name: _image(each) for each in sorted(found, key=lambda each: str(each.created_at)) if each.name}
 

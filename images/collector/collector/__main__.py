@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from .buffer import Batch, Buffer
 from .config import Config, Mistake, from_environment
@@ -108,14 +109,19 @@ def run(config: Config, end: threading.Event) -> None:
         sending.join()
 
 
+def leave(status: int) -> NoReturn:
+    """At once: threads may wait for answers yet, which nobody needs any more."""
+    logging.shutdown()
+    os._exit(status)
+
+
 def threads_do_not_end_alone() -> None:
     """A thread that a fault of ours ends takes the whole process with it, which Docker starts anew: without its sender, say, the collector
     would seem well and tell nothing."""
 
     def ended(what: threading.ExceptHookArgs) -> None:
         logging.critical("%s ended", what.thread, exc_info=what.exc_value)
-        logging.shutdown()
-        os._exit(FAULT)
+        leave(FAULT)
 
     threading.excepthook = ended
 
@@ -136,7 +142,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    status = main()
-    logging.shutdown()
-    sys.stdout.flush()
-    os._exit(status)  # threads may wait for answers yet, which nobody needs any more
+    leave(main())

@@ -28,11 +28,11 @@ MOST = 16_000_000  # bytes of one answer
 class _Connection(http.client.HTTPConnection):
     def __init__(self, path: str, seconds: float = TIME) -> None:
         super().__init__("docker", timeout=seconds)
-        self._path, self._seconds = path, seconds
+        self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self._seconds)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
 
 

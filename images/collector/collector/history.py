@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 FILE = "history.json"
 EVERY = 60.0  # seconds between two looks for jobs that ended
 FIRST, LONGEST = 2.0, 60.0  # seconds between two attempts: twice as long each time
-PATIENCE = 60.0  # seconds for one answer of a submit node
 COMMAND = f'python3 -c {shlex.quote(Path(history_reader.__file__).read_text())} "$word"'
 
 
@@ -182,7 +181,7 @@ class Exporter:
 
     def _drain(self, container: str, pool: str, send: bool) -> bool:
         """All of one pool's jobs that ended, batch by batch; without `send` it is only counted what waits."""
-        asked = self._asked.setdefault(container, Asked(self._docker, container, COMMAND, PATIENCE))
+        asked = self._asked.setdefault(container, Asked(self._docker, container, COMMAND))
 
         def mapping() -> Mapping[str, Any]:
             found: Mapping[str, Any] = json.loads(asked.ask("mapping"))

@@ -27,8 +27,7 @@ class Rounds:
     def ask(self) -> dict[str, float]:
         """The values that came in time, and those that have come since the round before."""
         started = time.monotonic()
-        values: dict[str, float] = {}
-        told = set()
+        late: dict[str, dict[str, float]] = {}
         waited_for = []
         for source in self._sources:
             before = self._asked.pop(source.name, None)
@@ -36,15 +35,17 @@ class Rounds:
                 self._asked[source.name] = before  # it is not asked again, nor waited for
                 continue
             if before is not None:
-                values |= self._taken(source.name, before)
-                told.add(source.name)
+                late[source.name] = self._taken(source.name, before)
             self._asked[source.name] = self._threads.submit(source.read)
             waited_for.append(self._asked[source.name])
         wait(waited_for, timeout=self._deadline)
+        values: dict[str, float] = {}
         for source in self._sources:
             if self._asked[source.name].done():
                 values |= self._taken(source.name, self._asked.pop(source.name))
-            elif source.name not in told:
+            elif source.name in late:
+                values |= late[source.name]
+            else:
                 self._failed(source.name, 1, f"no answer in {self._deadline:g} s")
         values["collector.seconds"] = time.monotonic() - started
         values |= {f"collector.errors.{name}": float(count) for name, count in self.errors.items()}

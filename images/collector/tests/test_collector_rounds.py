@@ -72,7 +72,7 @@ class Slow:
         self.times += 1
         number = self.times
         assert self.may.acquire(timeout=30)
-        return {"etcd.keys": float(number)}
+        return {"etcd.keys": float(number)} | ({"etcd.leader": 1.0} if number == 3 else {})
 
 
 def test_what_comes_late_is_told_in_the_round_after_unless_there_is_newer() -> None:
@@ -87,6 +87,7 @@ def test_what_comes_late_is_told_in_the_round_after_unless_there_is_newer() -> N
     slow.may.release()  # and now it is quick again: the third answer is there already, the fourth comes in time
     found = rounds.ask()
     assert (found["etcd.keys"], found["collector.errors.etcd"]) == (4, 1)
+    assert "etcd.leader" not in found, "nothing of the older answer is told beside the newer one"
 
 
 def test_what_part_of_a_source_says_is_told() -> None:

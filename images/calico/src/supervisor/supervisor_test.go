@@ -115,8 +115,7 @@ func TestAttemptsGetMoreTimeUpToAMinute(t *testing.T) {
 	}
 }
 
-// An attempt that takes longer than the first limit comes to its end.
-func TestUntilWaitsForWhatIsSlow(t *testing.T) {
+func TestUntilGivesTheSecondAttemptMoreTime(t *testing.T) {
 	seen := []time.Duration{}
 	err := until(context.Background(), "slow", func(ctx context.Context) error {
 		end, _ := ctx.Deadline()
