@@ -234,8 +234,13 @@ def test_the_rest_of_the_public_client(client: Client) -> None:
             c.create_app("/huge", small("/huge", constraints=[]))
             c.scale_app("/huge", 2, force=True)
             c.update_app("/huge", MarathonApp(cpus=900), force=True)
-            until(lambda: c.list_queue(embed_last_unused_offers=True))
-            (unused, *_) = c.list_queue(embed_last_unused_offers=True)[0].last_unused_offers
+
+            def unused_offers() -> list[Any]:
+                """An app is in the queue before the first offer has come that does not do."""
+                return [o for app in c.list_queue(embed_last_unused_offers=True) for o in app.last_unused_offers or []]
+
+            until(unused_offers)
+            (unused, *_) = unused_offers()
             assert unused["reason"] == ["InsufficientCpus"] and unused["offer"]["hostname"]
             c.reset_delay("/huge")
             c.delete_leader()
