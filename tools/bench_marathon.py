@@ -76,7 +76,7 @@ def until(what: Callable[[], Any], seconds: float, why: str, pause: float = 0.02
 @contextmanager
 def zookeeper() -> Iterator[str]:
     """host:port of a fresh ZooKeeper in a container."""
-    subprocess.run(["docker", "rm", "-f", ZOOKEEPER], capture_output=True)
+    subprocess.run(["docker", "rm", "-f", "-v", ZOOKEEPER], capture_output=True)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "zoo.cfg").write_text(
             "tickTime=2000\ndataDir=/var/lib/zookeeper\nclientPort=2181\nadmin.enableServer=false\n"

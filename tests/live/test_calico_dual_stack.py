@@ -31,7 +31,7 @@ Nodes = dict[str, Host]
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     def clear() -> None:
-        sh("docker", "rm", "-f", "md-etcd", *MACHINES, check=False)
+        sh("docker", "rm", "-f", "-v", "md-etcd", *MACHINES, check=False)
         sh("docker", "volume", "rm", *(f"{h}-docker" for h in MACHINES), check=False)
         sh("docker", "network", "rm", "md-c", check=False)
 

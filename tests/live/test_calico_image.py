@@ -115,7 +115,7 @@ Nodes = dict[str, Host]
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     def clear() -> None:
-        sh("docker", "rm", "-f", "mc-etcd", *HOSTS, check=False)
+        sh("docker", "rm", "-f", "-v", "mc-etcd", *HOSTS, check=False)
         sh("docker", "volume", "rm", *(f"{h}-docker" for h in HOSTS), check=False)
         sh("docker", "network", "rm", "mc-c", check=False)
 

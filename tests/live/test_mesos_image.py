@@ -350,7 +350,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("mesos-image")
 
     def clear() -> None:
-        sh("docker", "rm", "-f", "mi-agent", "mi-master", "mi-zk", check=False)
+        sh("docker", "rm", "-f", "-v", "mi-agent", "mi-master", "mi-zk", check=False)
         for c in sh("docker", "ps", "-aq", "--filter", "name=^mesos-").split():
             if str(folder) in sh("docker", "inspect", "-f", "{{json .Mounts}}", c, check=False):
                 sh("docker", "rm", "-f", c, check=False)

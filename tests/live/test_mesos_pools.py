@@ -242,7 +242,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("pools")
 
     def clear() -> None:
-        sh("docker", "rm", "-f", *CONTAINERS, check=False)
+        sh("docker", "rm", "-f", "-v", *CONTAINERS, check=False)
         for each in sh("docker", "ps", "-aq", "--filter", "name=^mesos-").split():
             if str(folder) in sh("docker", "inspect", "-f", "{{json .Mounts}}", each, check=False):
                 sh("docker", "rm", "-f", each, check=False)
