@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,12 +22,13 @@ import two_sites
 import wan
 from federation import ROOT, farm_at
 from guest import guest_images
-from two_sites import HOME_SITE, NAME, POOL, SITE, TwoSites, timed, up
+from two_sites import HOME_SITE, NAME, POOL, SITE, UP_SECONDS, TwoSites
 
 from tests.openstack.all_in_one import AllInOne, docker
 from tests.openstack.fixtures import connect
 
 CLOUD = "aerie-openstack-vm"
+TRIES = 3
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,6 +36,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--keep", action="store_true", help="leave cloud and federation up after the tests, to look at them"
     )
     parser.addoption("--at", type=Path, help="go on with what an earlier run kept in this folder")
+
+
+@contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Tells how long a step took, for docs/openstack.md."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        print(f"\n{time.strftime('%H:%M:%S')} {what}: {time.monotonic() - began:.0f} s", flush=True)
 
 
 @pytest.fixture(scope="session")
@@ -64,18 +77,19 @@ def cloud(request: pytest.FixtureRequest, folder: Path) -> Iterator[AllInOne]:
         yield made
     finally:
         if not request.config.getoption("--keep"):
-            if request.session.testsfailed:
-                _keep_logs(made)
-            _remove_federation(made)
+            try:
+                if request.session.testsfailed:
+                    _keep_logs(made)
+            finally:
+                _remove_federation(made)
 
 
 def _keep_logs(cloud: AllInOne) -> None:
     """What the machines said on their consoles, and the cloud's services in their logs: both end with its container."""
     logs = cloud.folder / "logs"
-    logs.mkdir(exist_ok=True)
+    logs.mkdir(parents=True, exist_ok=True)
     script = 'cd /var/lib/nova/instances && for each in */console.log; do echo "== $each"; cat "$each"; done'
-    consoles = docker("exec", cloud.name, "sh", "-c", script, check=False)
-    (logs / "consoles.log").write_text(consoles)
+    (logs / "consoles.log").write_text(docker("exec", cloud.name, "sh", "-c", script, check=False))
     docker("cp", f"{cloud.name}:/var/log/aio", str(logs), check=False)
 
 
@@ -112,7 +126,7 @@ def home_site(request: pytest.FixtureRequest, folder: Path, cloud: AllInOne) -> 
 @pytest.fixture(scope="session")
 def machines(home_site: TwoSites) -> TwoSites:
     """After the user's `pulumi up -s pisa`, and whatever came of it."""
-    up(home_site, SITE)
+    _up(home_site, SITE)
     home_site.write_ssh_config()
     return home_site
 
@@ -120,5 +134,20 @@ def machines(home_site: TwoSites) -> TwoSites:
 @pytest.fixture(scope="session")
 def pool(machines: TwoSites) -> TwoSites:
     """After the user's `pulumi up -s demo`, and whatever came of it."""
-    up(machines, POOL)
+    _up(machines, POOL)
     return machines
+
+
+def _up(sites: TwoSites, stack: str) -> None:
+    """Emulated, some step may take longer than the program waits for it; the same command goes on from there."""
+    for attempt in range(1, TRIES + 1):
+        with timed(f"up -s {stack}, number {attempt}"):
+            done = sites.farm.shell(
+                f"pulumi up -s {stack} --yes --skip-preview --non-interactive --color never", UP_SECONDS, check=False
+            )
+        with (sites.farm.path.parent / "up.log").open("a") as log:
+            log.write(f"{done.stdout}{done.stderr}\n")
+        if done.returncode == 0:
+            sites.came_up.add(stack)
+            return
+        print(done.stdout[-3000:], done.stderr[-2000:], flush=True)

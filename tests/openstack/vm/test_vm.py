@@ -24,8 +24,8 @@ from two_sites import (
     POOL,
     SITE,
     SPOOL_GB,
+    UP_SECONDS,
     TwoSites,
-    up,
 )
 
 from components.batch.mesos_client import Mesos
@@ -301,7 +301,10 @@ def test_a_front_end_made_anew_has_its_data_and_the_newer_image(pool: TwoSites, 
     assert pool.farm.preview(SITE) == {}, "a newer image alone makes no machine anew"
     assert cloud.images is not None
     with mirror(cloud.images) as fetched:
-        assert up(pool, SITE, f"--replace '**:Instance::{FRONT_END}'")
+        pool.farm.shell(
+            f"pulumi up -s {SITE} --yes --skip-preview --non-interactive --color never --replace '**:Instance::{FRONT_END}'",
+            UP_SECONDS,
+        )
     assert any(name.startswith("docker.io_") for name in fetched), fetched
     assert pool.on(FRONT_END, "cat /etc/machine-id") != before
     assert pool.on(AGENT, "cat /etc/machine-id") == agent

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -24,7 +21,7 @@ FRONT_END, AGENT = f"{SITE}-front-end", f"{SITE}-agent-1"
 LANS, WAN, CONTAINERS, FIXED = "10.101.0.0/16", IPv4Network("10.102.0.0/24"), "10.103.0.0/16", "10.104.0.0/24"
 LAN, AGENT_ADDRESS = "10.101.2.0/24", "10.101.2.11"
 IMAGE = "debian-13"
-TRIES, UP_SECONDS = 3, 5400  # emulated, on two cores that others use as well
+UP_SECONDS = 5400  # emulated, on two cores that others use as well
 FLAVOR = {"name": "vm.test", "vcpus": 2, "ram": 1536, "disk": 12}
 SPOOL_GB, SSH_PORT = 3, 2222
 # Limits of time that an emulated machine does not keep, in the clone only: file, text, text instead.
@@ -185,35 +182,3 @@ def make_two_sites(base: Path, clouds_yaml: Path, project: Connection) -> TwoSit
     farm.env["OS_CLIENT_CONFIG_FILE"] = str(clouds_yaml)
     write_files(farm, endpoint)
     return TwoSites(farm, endpoint)
-
-
-# -- what an operator does
-
-
-@contextmanager
-def timed(what: str) -> Iterator[None]:
-    """Tells how long a step took, for docs/openstack.md."""
-    began = time.monotonic()
-    try:
-        yield
-    finally:
-        print(f"\n{time.strftime('%H:%M:%S')} {what}: {time.monotonic() - began:.0f} s", flush=True)
-
-
-def up(sites: TwoSites, stack: str, first: str = "") -> bool:
-    """Whether `pulumi up` came to its end, the first time with the options `first`. Emulated, some step may take longer than the
-    program waits for it; the same command goes on from there, so it is given TRIES times. Each is told."""
-    for attempt in range(1, TRIES + 1):
-        with timed(f"up -s {stack}, number {attempt}"):
-            done = sites.farm.shell(
-                f"pulumi up -s {stack} --yes --skip-preview --non-interactive --color never {first if attempt == 1 else ''}",
-                UP_SECONDS,
-                check=False,
-            )
-        with (sites.farm.path.parent / "up.log").open("a") as log:
-            log.write(f"{done.stdout}{done.stderr}\n")
-        if done.returncode == 0:
-            sites.came_up.add(stack)
-            return True
-        print(done.stdout[-3000:], done.stderr[-2000:], flush=True)
-    return False
